@@ -1,0 +1,137 @@
+/*
+ * sandbox/launch.h - the conversation with spaces-launcher: requests out, replies and events in.
+ *
+ * One SOCK_SEQPACKET socket pair; one message per packet, a fixed struct and some descriptors
+ * (SCM_RIGHTS). The launcher is root and trusts nothing here: kinds, phases, sizes, names and ids
+ * are checked again on its side (sandbox/launcher/request.c). Plain data, so that a later version
+ * can send it to another host.
+ *
+ * Words: a *sandbox* is one running version of one Space (namespaces, cgroup, mounts, pid 1). A
+ * *worker* is one process of the app in it. Ids are chosen by the daemon, never 0, never reused
+ * within a life of the launcher.
+ */
+#ifndef SP_SANDBOX_LAUNCH_H
+#define SP_SANDBOX_LAUNCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sp_error;
+
+#define SP_LAUNCH_MAGIC    0x53504c31u /* "SPL1" */
+#define SP_LAUNCH_HASH_LEN 64          /* hex digits of a snapshot's SHA-256 */
+#define SP_LAUNCH_ARGS_MAX 4096
+
+enum sp_launch_kind {
+    /* daemon -> launcher */
+    SP_LAUNCH_HELLO = 1,     /* first; answered with what this host can isolate */
+    SP_LAUNCH_SANDBOX_START, /* build a sandbox and its pid 1 */
+    SP_LAUNCH_WORKER_START,  /* exec a program in it; descriptors: see below */
+    SP_LAUNCH_WORKER_STOP,   /* TERM, and after grace_ms kill it and all its descendants */
+    SP_LAUNCH_SANDBOX_STOP,  /* TERM to all, kill after grace_ms, take everything away */
+    SP_LAUNCH_USAGE,         /* read the counters */
+
+    /* launcher -> daemon */
+    SP_LAUNCH_OK = 64,        /* answer to the request with the same seq */
+    SP_LAUNCH_FAILED,         /* answer: error_kind and text say why; nothing was left behind */
+    SP_LAUNCH_WORKER_EXITED,  /* event: seq 0 */
+    SP_LAUNCH_SANDBOX_GONE,   /* event: nothing of it is left: no process, mount or cgroup */
+};
+
+/* 0 in a field means "the least that works", never "no limit". */
+struct sp_launch_limits {
+    uint64_t memory_bytes; /* swap is 0 */
+    uint64_t layer_bytes;  /* writable layer: home, /tmp; tmpfs, so it counts as memory too */
+    uint64_t shm_bytes;    /* /dev/shm */
+    uint32_t layer_inodes;
+    uint32_t cpu_millis;   /* 1000 = one core, all the time */
+    uint32_t pids;
+    uint32_t nofile;
+};
+
+struct sp_launch_usage {
+    uint64_t cpu_ns;
+    uint64_t memory_bytes;
+    uint64_t memory_peak_bytes;
+    uint64_t throttled_ns;
+    uint32_t pids;
+    uint32_t oom_kills;
+};
+
+/* What the launcher found when it started; see sandbox/probe.h for the whole list. */
+struct sp_launch_host {
+    bool complete;        /* every protection is on; otherwise --allow-weak-sandbox is needed */
+    char missing[480];    /* "user namespaces: ...; memory limit: ..." for a person */
+};
+
+struct sp_launch_msg {
+    uint32_t magic;
+    uint32_t kind;
+    uint64_t seq;     /* of a request, repeated in its answer; 0 in an event */
+    uint64_t sandbox;
+    uint64_t worker;  /* WORKER_* */
+    union {
+        struct {
+            uint64_t space;                        /* files/<space as 16 hex digits> below the state folder */
+            char snapshot[SP_LAUNCH_HASH_LEN + 1]; /* snapshots/<hash>/ below the state folder */
+            char hostname[64];                     /* [a-z0-9-], for uname */
+            struct sp_launch_limits limits;
+        } sandbox_start;
+        struct {
+            /*
+             * argv, then environment, each string NUL-terminated; `args_len` bytes in all. argv[0]
+             * is an absolute path inside of the sandbox. Runs as uid 1000 in /home/user/app.
+             */
+            uint32_t argc;
+            uint32_t envc;
+            uint32_t args_len;
+            char args[SP_LAUNCH_ARGS_MAX];
+        } worker_start;
+        struct {
+            uint32_t grace_ms;
+        } stop;
+        struct sp_launch_host host; /* OK to HELLO */
+        struct {
+            int32_t status; /* exit code, or -1 when a signal ended it */
+            int32_t signal; /* 0 when it exited */
+            bool oom;       /* the memory limit ended it */
+            struct sp_launch_usage usage;
+        } exited;
+        struct sp_launch_usage usage; /* OK to USAGE, and SANDBOX_GONE: the last counters */
+        struct {
+            uint32_t error_kind; /* enum sp_err_kind */
+            char text[500];
+        } failed;
+    };
+};
+
+/*
+ * Descriptors that go with WORKER_START, in this order: the worker's end of its protocol socket
+ * (becomes fd 3 there), then the write end of its log (becomes stdout and stderr). All others: none.
+ */
+#define SP_LAUNCH_WORKER_FDS 2
+#define SP_LAUNCH_FDS_MAX    2
+
+/* A cleared message of a kind. */
+void sp_launch_msg_init(struct sp_launch_msg *msg, enum sp_launch_kind kind);
+
+/* Packs argv and env (NULL-terminated arrays) into a WORKER_START; SP_ERR_LIMIT when too long. */
+int sp_launch_pack_args(struct sp_launch_msg *msg, const char *const *argv, const char *const *env,
+                        struct sp_error *err);
+
+/* Sends one message; the descriptors stay the caller's. -EAGAIN when the socket is full. */
+int sp_launch_send(int sock, const struct sp_launch_msg *msg, const int *fds, size_t n_fds,
+                   struct sp_error *err);
+
+/*
+ * Receives one message. Returns 1, 0 at the end of the conversation, negative errno otherwise
+ * (-EAGAIN on an empty non-blocking socket; -EPROTO for a packet of another size or magic).
+ * Descriptors that came along are the caller's; more than SP_LAUNCH_FDS_MAX is -EPROTO.
+ */
+int sp_launch_recv(int sock, struct sp_launch_msg *ret, int fds[SP_LAUNCH_FDS_MAX], size_t *ret_n_fds,
+                   struct sp_error *err);
+
+const char *sp_launch_kind_to_string(enum sp_launch_kind kind);
+
+#endif
