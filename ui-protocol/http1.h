@@ -33,7 +33,7 @@ enum sp_http_method {
 const char *sp_http_method_to_string(enum sp_http_method method);
 
 struct sp_http_header {
-    struct sp_slice name; /* as sent; compare with sp_slice_eq_nocase */
+    struct sp_slice name;  /* as sent; compare with sp_slice_eq_nocase */
     struct sp_slice value; /* without the white space around it */
 };
 
@@ -45,10 +45,10 @@ struct sp_http_request {
     struct sp_slice target; /* as sent; origin form, absolute form or "*" */
     struct sp_slice path;   /* still percent-encoded; begins with '/' ("*" for OPTIONS *) */
     struct sp_slice query;  /* without '?'; ptr NULL when there is no '?' */
-    struct sp_slice host;   /* of the absolute target if there is one, else of Host; may hold :port */
-    unsigned minor;         /* HTTP/1.minor, 0 or 1 */
-    bool keep_alive;        /* what the client allows */
-    bool expect_continue;   /* Expect: 100-continue */
+    struct sp_slice host; /* of the absolute target if there is one, else of Host; may hold :port */
+    unsigned minor;       /* HTTP/1.minor, 0 or 1 */
+    bool keep_alive;      /* what the client allows */
+    bool expect_continue; /* Expect: 100-continue */
     bool upgrade_websocket; /* Connection names upgrade, Upgrade names websocket */
     enum sp_http_body body;
     uint64_t content_length; /* for SP_HTTP_BODY_LENGTH */
@@ -71,12 +71,14 @@ struct sp_http_fail {
 long sp_http_parse_request(const char *data, size_t len, struct sp_http_request *ret,
                            struct sp_http_fail *fail);
 
-/* The value of the one header of that name; ptr NULL when absent. When it is repeated: the first. */
+/* The value of the one header of that name; ptr NULL when absent. When it is repeated: the first.
+ */
 struct sp_slice sp_http_header(const struct sp_http_request *req, const char *name);
 /* The value of one cookie of all Cookie headers; ptr NULL when absent. */
 struct sp_slice sp_http_cookie(const struct sp_http_request *req, const char *name);
 /* True when the comma-separated header `name` holds `token` (ASCII case is ignored). */
-bool sp_http_header_has_token(const struct sp_http_request *req, const char *name, const char *token);
+bool sp_http_header_has_token(const struct sp_http_request *req, const char *name,
+                              const char *token);
 
 /* --- request bodies ------------------------------------------------------------------------- */
 
@@ -85,15 +87,16 @@ struct sp_http_body_decoder {
     enum sp_http_body kind;
     uint64_t left; /* of the body or of the chunk */
     unsigned state;
-    unsigned line_len;
+    unsigned line_len; /* digits of the chunk size so far */
+    unsigned extra;    /* bytes of extensions and trailers so far: bounded for the whole body */
 };
 
 void sp_http_body_init(struct sp_http_body_decoder *dec, const struct sp_http_request *req);
 
 /*
  * Reads from `data`: `*ret_used` bytes are consumed, `*ret_piece` (inside `data`, may be empty) is
- * body. Returns 1 when the body is complete, 0 when more is needed, -1 with `*fail` when the framing
- * is wrong. Call again while bytes are left and the result is 0.
+ * body. Returns 1 when the body is complete, 0 when more is needed, -1 with `*fail` when the
+ * framing is wrong. Call again while bytes are left and the result is 0.
  */
 int sp_http_body_feed(struct sp_http_body_decoder *dec, const char *data, size_t len,
                       size_t *ret_used, struct sp_slice *ret_piece, struct sp_http_fail *fail);
@@ -116,9 +119,9 @@ bool sp_http_percent_encode(struct sp_slice in, bool keep_slash, struct sp_buf *
 /* --- responses ------------------------------------------------------------------------------ */
 
 /*
- * Writes "HTTP/1.1 status reason", Date (cached per second) and Server. Then come sp_http_put_header
- * calls and one of the ends below. A name or value with CR, LF or NUL is a bug of ours: asserted in
- * debug builds and left out otherwise.
+ * Writes "HTTP/1.1 status reason", Date (cached per second) and Server. Then come
+ * sp_http_put_header calls and one of the ends below. A name or value with CR, LF or NUL is a bug
+ * of ours: asserted in debug builds and left out otherwise.
  */
 void sp_http_put_status(struct sp_buf *out, int status);
 void sp_http_put_header(struct sp_buf *out, const char *name, struct sp_slice value);
