@@ -1,0 +1,5 @@
+"""What requirements.txt asks for and this base does not have."""
+
+
+def check(folder):
+    pass

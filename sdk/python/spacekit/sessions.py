@@ -1,0 +1,3 @@
+class Sessions:
+    def __init__(self, root):
+        pass

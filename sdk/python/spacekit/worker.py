@@ -1,0 +1,210 @@
+"""The life of a worker: hello, the app, calls, the end. docs/worker-protocol.md is normative."""
+
+import os
+import sys
+from _thread import allocate_lock, start_new_thread
+
+from . import ENGINE, context, wire
+from .call import Call
+from .endpoint import Endpoint
+from .pool import Pool
+
+FEATURES = ["ops", "credit", "cancel", "state"]
+
+
+class Worker:
+    """Reads in a thread of its own, so that pings are answered while the app is loaded."""
+
+    def __init__(self, connection):
+        self.wire = connection
+        self.endpoints = []
+        self.calls = {}  # (id, attempt) -> Call, those that have not ended
+        self.pool = None
+        self.sessions = None
+        self.root_path = ""
+        self._told = False  # ready or failed has been sent
+        self._telling = allocate_lock()
+
+    # -- loading -----------------------------------------------------------------------------------
+
+    def start(self, hello):
+        from . import loader
+
+        self.root_path = hello.get("root") or ""
+        self.threads = hello.get("threads") or 0
+        context.Building.on_launch = self.serve
+        try:
+            from .requirements import check
+
+            check(os.getcwd())
+            root = loader.load(hello.get("app_file") or "app.py")
+            if context.Building.launched is None:
+                self.serve(root)
+        except loader.Failed as failure:
+            self._fail(failure)
+
+    def _fail(self, failure):
+        message = {"type": "failed", "stage": failure.stage, "message": str(failure)}
+        if failure.missing:
+            message["missing"] = failure.missing
+        with self._telling:
+            if not self._told:
+                self._told = True
+                self.wire.send(message)
+
+    def serve(self, root):
+        """launch() was called: tell the daemon what this app is."""
+        from . import config, sessions
+
+        attach_value_functions(root)
+        self.sessions = sessions.Sessions(root)
+        self.pool = Pool(self.threads or root.max_threads)
+        self.endpoints = [Endpoint(root, dependency, self) for dependency in root.dependencies]
+        message = {
+            "type": "ready",
+            "version": 1,
+            "features": FEATURES,
+            "engine": ENGINE,
+            "config": config.page_config(root),
+            "info": config.api_info(root),
+            "functions": config.functions(root),
+            "max_size": root.max_size,
+            "max_threads": root.max_threads,
+            "delete_cache": None,
+        }
+        with self._telling:
+            self._told = True
+            self.wire.send(message)
+
+    # -- messages ----------------------------------------------------------------------------------
+
+    def read(self, batches):
+        """Until EOF or shutdown. Runs in the reader thread."""
+        for lines in batches:
+            for line in lines:
+                message = wire.decode_line(line)
+                handler = HANDLERS.get(message.get("type"))
+                if handler is not None:
+                    handler(self, message)
+
+    def on_call(self, message):
+        number = message["fn"]
+        endpoints = self.endpoints
+        if not (isinstance(number, int) and 0 <= number < len(endpoints)):
+            raise wire.ProtocolError("call of function %r, which does not exist" % (number,))
+        endpoint = endpoints[number]
+        call = Call(self.wire, endpoint, message)
+        key = (call.id, call.attempt)
+        self.calls[key] = call
+        if endpoint.is_async:
+            from .asynchronous import start
+
+            start(self, call)
+        else:
+            self.pool.submit(lambda: self._run(key, call))
+
+    def _run(self, key, call):
+        try:
+            call.endpoint.run(call)
+        finally:
+            self.calls.pop(key, None)
+
+    def on_cancel(self, message):
+        call = self.calls.get((message["id"], message["attempt"]))
+        if call is not None:
+            call.cancel()
+
+    def on_credit(self, message):
+        call = self.calls.get((message["id"], message["attempt"]))
+        if call is not None and call.stream is not None:
+            call.stream.credit(message["n"])
+
+    def on_session_end(self, message):
+        if self.sessions is not None:
+            self.sessions.end(message["session"])
+
+    def on_ping(self, message):
+        self.wire.send({"type": "pong", "n": message.get("n")})
+
+    def on_shutdown(self, message):
+        start_new_thread(self._finish, (message.get("grace_ms") or 0,))
+
+    def _finish(self, grace_ms):
+        from time import monotonic, sleep
+
+        deadline = monotonic() + grace_ms / 1000
+        while self.calls and monotonic() < deadline:
+            sleep(0.01)
+        leave(0)
+
+
+HANDLERS = {
+    "call": Worker.on_call,
+    "cancel": Worker.on_cancel,
+    "credit": Worker.on_credit,
+    "session_end": Worker.on_session_end,
+    "ping": Worker.on_ping,
+    "shutdown": Worker.on_shutdown,
+}
+
+
+def attach_value_functions(root):
+    """Components whose value is a function get it from the function each time the page loads."""
+    from .events import add
+
+    for block in root.value_functions:
+        options = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        add(root, [(root, "load")], block.value_function, block._value_inputs, [block], False, options)
+
+
+def leave(code):
+    """Ends the process at once, threads or not; what the app registered for its end still runs."""
+    try:
+        if "atexit" in sys.modules:
+            sys.modules["atexit"]._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _read_to_the_end(worker, batches):
+    try:
+        worker.read(batches)
+    except OSError:
+        pass  # the daemon is gone
+    except BaseException as error:
+        print("spacekit: protocol error: %s" % error, file=sys.stderr, flush=True)
+        leave(1)
+    leave(0)
+
+
+def run():
+    """Called by worker.py. Does not return."""
+    connection = wire.Wire.from_environment()
+    print("spacekit: engine " + ENGINE, flush=True)
+    worker = Worker(connection)
+    batches = connection.lines()
+    hello, rest = _hello(batches)
+    start_new_thread(_read_to_the_end, (worker, _chain(rest, batches)))
+    worker.start(hello)
+    sleeper = allocate_lock()
+    sleeper.acquire()
+    while True:  # signals are handled by the main thread
+        sleeper.acquire()
+
+
+def _hello(batches):
+    for lines in batches:
+        message = wire.decode_line(lines[0])
+        if message.get("type") != "hello" or message.get("version") != 1:
+            print("spacekit: protocol error: expected hello version 1", file=sys.stderr, flush=True)
+            leave(1)
+        return message, lines[1:]
+    leave(0)
+
+
+def _chain(first, batches):
+    yield first
+    for lines in batches:
+        yield lines
