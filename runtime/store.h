@@ -94,10 +94,10 @@ int sp_store_delete(struct sp_store *store, const char *key, sp_store_txn_fn *do
 
 /* A lease deletes its keys when it ends; times are monotonic and start again at a restart. */
 typedef void sp_store_lease_fn(void *arg, const struct sp_error *err, uint64_t lease);
-int sp_store_lease_grant(struct sp_store *store, uint64_t ttl_ms, sp_store_lease_fn *done, void *arg,
-                         struct sp_error *err);
-int sp_store_lease_revoke(struct sp_store *store, uint64_t lease, sp_store_lease_fn *done, void *arg,
-                          struct sp_error *err);
+int sp_store_lease_grant(struct sp_store *store, uint64_t ttl_ms, sp_store_lease_fn *done,
+                         void *arg, struct sp_error *err);
+int sp_store_lease_revoke(struct sp_store *store, uint64_t lease, sp_store_lease_fn *done,
+                          void *arg, struct sp_error *err);
 
 struct sp_store_change {
     uint64_t rev;

@@ -1,0 +1,499 @@
+/*
+ * The store's front: copies what is asked, queues it for the one thread that owns the database, and
+ * calls back on the loop in the order of the calls. Everything that waits when the thread comes
+ * round is committed together, so that one fsync serves them all.
+ */
+#include "runtime/store.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "runtime/store-internal.h"
+
+struct sp_store {
+    uv_loop_t *loop;
+    uv_async_t wake; /* the thread has answers */
+    uv_thread_t thread;
+    struct store_db *db; /* the thread's, once it runs */
+
+    uv_mutex_t lock; /* the lists below */
+    uv_cond_t asked;
+    struct sp_list pending;
+    struct sp_list answered;
+
+    size_t n_pending; /* loop only: asked and not answered */
+    size_t bytes_pending;
+    bool closing;
+    void (*closed)(void *arg);
+    void *closed_arg;
+
+    struct sp_list watches; /* loop only */
+    unsigned delivering;    /* > 0: watches that end are freed later */
+    atomic_uint n_watches;  /* the thread skips collecting changes for nobody */
+};
+
+struct sp_store_watch {
+    struct sp_list node;
+    struct sp_store *store;
+    char *prefix;
+    uint64_t from_rev;
+    sp_store_watch_fn *each; /* NULL once unwatched */
+    void *arg;
+    bool active;    /* its past has been delivered */
+    bool requested; /* the thread's answer about the past is under way */
+};
+
+/* --- on the thread ------------------------------------------------------------------------------
+ */
+
+static void hand_back(struct sp_store *store, struct sp_list *requests)
+{
+    uv_mutex_lock(&store->lock);
+    while (!sp_list_empty(requests)) {
+        struct sp_list *node = requests->next;
+
+        sp_list_remove(node);
+        sp_list_append(&store->answered, node);
+    }
+    uv_mutex_unlock(&store->lock);
+    (void)uv_async_send(&store->wake);
+}
+
+/* Waits for work or for the end of a lease; moves what waits into `ret`. */
+static void take_pending(struct sp_store *store, struct sp_list *ret)
+{
+    uv_mutex_lock(&store->lock);
+    while (sp_list_empty(&store->pending)) {
+        uint64_t expiry = store_db_next_expiry(store->db);
+        uint64_t now = sp_clock_mono_ms();
+
+        if (expiry <= now)
+            break;
+        if (expiry == UINT64_MAX)
+            uv_cond_wait(&store->asked, &store->lock);
+        else
+            (void)uv_cond_timedwait(&store->asked, &store->lock, (expiry - now) * 1000000);
+    }
+    while (!sp_list_empty(&store->pending)) {
+        struct sp_list *node = store->pending.next;
+
+        sp_list_remove(node);
+        sp_list_append(ret, node);
+    }
+    uv_mutex_unlock(&store->lock);
+}
+
+static void expire_leases(struct sp_store *store)
+{
+    struct store_request *request = sp_new0(struct store_request);
+    struct sp_list one;
+
+    sp_list_init(&request->node);
+    if (!store_db_expire(store->db, request)) {
+        store_request_free(request);
+        return;
+    }
+    sp_list_init(&one);
+    sp_list_append(&one, &request->node);
+    hand_back(store, &one);
+}
+
+static void thread_main(void *arg)
+{
+    struct sp_store *store = arg;
+    bool stop = false;
+
+    while (!stop) {
+        struct sp_list batch;
+
+        sp_list_init(&batch);
+        take_pending(store, &batch);
+        if (store_db_next_expiry(store->db) != UINT64_MAX)
+            expire_leases(store);
+        if (sp_list_empty(&batch))
+            continue;
+        stop = SP_CONTAINER(batch.prev, struct store_request, node)->type == STORE_STOP;
+        store_db_run(store->db, &batch, atomic_load(&store->n_watches) > 0);
+        if (stop)
+            store_db_close(store->db); /* before "closed" is heard: the lock is free by then */
+        hand_back(store, &batch);
+    }
+}
+
+/* --- answers, on the loop
+ * ------------------------------------------------------------------------- */
+
+static void watch_free(struct sp_store_watch *watch)
+{
+    sp_list_remove(&watch->node);
+    atomic_fetch_sub(&watch->store->n_watches, 1);
+    free(watch->prefix);
+    free(watch);
+}
+
+static void free_dead_watches(struct sp_store *store)
+{
+    SP_LIST_EACH(watch, &store->watches, struct sp_store_watch, node)
+    {
+        if (!watch->each && !watch->requested)
+            watch_free(watch);
+    }
+}
+
+static void deliver_change(struct sp_store_watch *watch, const struct sp_store_change *change)
+{
+    if (watch->each && change->rev >= watch->from_rev &&
+        strncmp(change->key, watch->prefix, strlen(watch->prefix)) == 0)
+        watch->each(watch->arg, NULL, change);
+}
+
+static void deliver_changes(struct sp_store *store, const struct store_request *request)
+{
+    for (size_t i = 0; i < request->changes.count; i++) {
+        /* One that is added by a callback is not active yet: its own answer tells it the past. */
+        SP_LIST_EACH(watch, &store->watches, struct sp_store_watch, node)
+        {
+            if (watch->active)
+                deliver_change(watch, &request->changes.changes[i]);
+        }
+    }
+}
+
+static void start_watch(struct store_request *request)
+{
+    struct sp_store_watch *watch = request->watch;
+
+    watch->requested = false;
+    if (request->err.kind != SP_ERR_NONE) {
+        if (watch->each)
+            watch->each(watch->arg, &request->err, NULL);
+        return; /* stays until it is unwatched, silent */
+    }
+    watch->active = true;
+    for (size_t i = 0; i < request->changes.count; i++)
+        deliver_change(watch, &request->changes.changes[i]);
+}
+
+static void answer(struct sp_store *store, struct store_request *request)
+{
+    const struct sp_error *err = request->err.kind != SP_ERR_NONE ? &request->err : NULL;
+    struct sp_store_range range = {
+        .kvs = request->rows.rows,
+        .count = request->rows.count,
+        .more = request->rows.more,
+        .rev = request->rev,
+    };
+
+    switch (request->type) {
+    case STORE_TXN:
+        if (request->done.txn)
+            request->done.txn(request->arg, err, !err && request->succeeded, request->rev);
+        break;
+    case STORE_RANGE: request->done.range(request->arg, err, err ? NULL : &range); break;
+    case STORE_GRANT:
+    case STORE_REVOKE:
+        if (request->done.lease)
+            request->done.lease(request->arg, err, request->lease);
+        break;
+    case STORE_WATCH: start_watch(request); return; /* its changes are for this watch only */
+    case STORE_EXPIRY:
+        if (err)
+            sp_log(SP_LOG_ERROR, "store.expiry_failed", "err=%s", sp_log_quoted(err->msg));
+        break;
+    case STORE_STOP: break;
+    }
+    if (!err)
+        deliver_changes(store, request);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct sp_store *store = handle->data;
+    void (*closed)(void *arg) = store->closed;
+    void *arg = store->closed_arg;
+
+    uv_cond_destroy(&store->asked);
+    uv_mutex_destroy(&store->lock);
+    free(store);
+    if (closed)
+        closed(arg);
+}
+
+static void finish_close(struct sp_store *store)
+{
+    (void)uv_thread_join(&store->thread);
+    SP_LIST_EACH(watch, &store->watches, struct sp_store_watch, node)
+    {
+        watch_free(watch);
+    }
+    uv_close((uv_handle_t *)&store->wake, on_closed);
+}
+
+static void on_wake(uv_async_t *async)
+{
+    struct sp_store *store = async->data;
+    struct sp_list answers;
+    bool stopped = false;
+
+    sp_list_init(&answers);
+    uv_mutex_lock(&store->lock);
+    while (!sp_list_empty(&store->answered)) {
+        struct sp_list *node = store->answered.next;
+
+        sp_list_remove(node);
+        sp_list_append(&answers, node);
+    }
+    uv_mutex_unlock(&store->lock);
+
+    store->delivering++;
+    while (!sp_list_empty(&answers)) {
+        struct store_request *request = SP_CONTAINER(answers.next, struct store_request, node);
+
+        sp_list_remove(&request->node);
+        stopped |= request->type == STORE_STOP;
+        if (request->type != STORE_EXPIRY) {
+            store->n_pending--;
+            store->bytes_pending -= request->bytes;
+        }
+        answer(store, request);
+        store_request_free(request);
+    }
+    store->delivering--;
+    free_dead_watches(store);
+    if (stopped)
+        finish_close(store);
+}
+
+/* --- questions, on the loop
+ * ------------------------------------------------------------------------- */
+
+static int check_open(const struct sp_store *store, size_t bytes, struct sp_error *err)
+{
+    if (store->closing)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "use the store: it is closing");
+    if (store->n_pending >= STORE_PENDING_MAX ||
+        store->bytes_pending + bytes > STORE_PENDING_BYTES_MAX)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
+                            "use the store: %zu requests wait for the disk", store->n_pending);
+    return 0;
+}
+
+/* Memory for a request with `extra` bytes behind it; NULL when out of memory. */
+static struct store_request *request_new(enum store_request_type type, size_t extra, void *arg,
+                                         struct sp_error *err)
+{
+    struct store_request *request = calloc(1, sizeof(*request) + extra);
+
+    if (!request) {
+        (void)sp_error_set(err, SP_ERR_UNAVAILABLE, -ENOMEM, "use the store");
+        return NULL;
+    }
+    sp_list_init(&request->node);
+    request->type = type;
+    request->bytes = extra;
+    request->arg = arg;
+    return request;
+}
+
+static void submit(struct sp_store *store, struct store_request *request)
+{
+    store->n_pending++;
+    store->bytes_pending += request->bytes;
+    uv_mutex_lock(&store->lock);
+    sp_list_append(&store->pending, &request->node);
+    uv_cond_signal(&store->asked);
+    uv_mutex_unlock(&store->lock);
+}
+
+int sp_store_range(struct sp_store *store, const char *key, bool prefix, size_t limit,
+                   sp_store_range_fn *done, void *arg, struct sp_error *err)
+{
+    struct store_request *request;
+    size_t size = strlen(key) + 1;
+    int r;
+
+    if ((r = store_check_key(key, prefix, err)) < 0 || (r = check_open(store, size, err)) < 0)
+        return r;
+    request = request_new(STORE_RANGE, size, arg, err);
+    if (!request)
+        return -ENOMEM;
+    memcpy(request + 1, key, size);
+    request->key = (const char *)(request + 1);
+    request->prefix = prefix;
+    request->limit = limit;
+    request->done.range = done;
+    submit(store, request);
+    return 0;
+}
+
+/* --- transactions
+ * ------------------------------------------------------------------------------------- */
+
+int sp_store_txn(struct sp_store *store, const struct sp_store_txn *txn, sp_store_txn_fn *done,
+                 void *arg, struct sp_error *err)
+{
+    struct sp_error local = {0};
+    struct store_request *request;
+    size_t size;
+    int r;
+
+    if (!err)
+        err = &local;
+    if ((r = store_check_txn(txn, err)) < 0)
+        return r;
+    size = store_txn_bytes(txn);
+    if ((r = check_open(store, size, err)) < 0)
+        return r;
+    request = request_new(STORE_TXN, size, arg, err);
+    if (!request)
+        return -ENOMEM;
+    store_copy_txn(request, txn);
+    request->done.txn = done;
+    submit(store, request);
+    return 0;
+}
+
+int sp_store_put(struct sp_store *store, const char *key, struct sp_slice value,
+                 sp_store_txn_fn *done, void *arg, struct sp_error *err)
+{
+    struct sp_store_op op = {.op = SP_STORE_PUT, .key = key, .value = value};
+
+    return sp_store_txn(store, &(struct sp_store_txn){.then = &op, .n_then = 1}, done, arg, err);
+}
+
+int sp_store_delete(struct sp_store *store, const char *key, sp_store_txn_fn *done, void *arg,
+                    struct sp_error *err)
+{
+    struct sp_store_op op = {.op = SP_STORE_DELETE, .key = key};
+
+    return sp_store_txn(store, &(struct sp_store_txn){.then = &op, .n_then = 1}, done, arg, err);
+}
+
+/* --- leases and watches
+ * --------------------------------------------------------------------------------- */
+
+static int lease_request(struct sp_store *store, enum store_request_type type, uint64_t ttl_ms,
+                         uint64_t lease, sp_store_lease_fn *done, void *arg, struct sp_error *err)
+{
+    struct store_request *request;
+    int r = check_open(store, 0, err);
+
+    if (r < 0)
+        return r;
+    request = request_new(type, 0, arg, err);
+    if (!request)
+        return -ENOMEM;
+    request->ttl_ms = ttl_ms;
+    request->lease = lease;
+    request->done.lease = done;
+    submit(store, request);
+    return 0;
+}
+
+int sp_store_lease_grant(struct sp_store *store, uint64_t ttl_ms, sp_store_lease_fn *done,
+                         void *arg, struct sp_error *err)
+{
+    if (ttl_ms == 0 || ttl_ms > STORE_LEASE_TTL_MAX)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "grant a lease: expected 1 ms to a year");
+    return lease_request(store, STORE_GRANT, ttl_ms, 0, done, arg, err);
+}
+
+int sp_store_lease_revoke(struct sp_store *store, uint64_t lease, sp_store_lease_fn *done,
+                          void *arg, struct sp_error *err)
+{
+    return lease_request(store, STORE_REVOKE, 0, lease, done, arg, err);
+}
+
+int sp_store_watch(struct sp_store *store, const char *prefix, uint64_t from_rev,
+                   sp_store_watch_fn *each, void *arg, struct sp_store_watch **ret,
+                   struct sp_error *err)
+{
+    struct store_request *request;
+    struct sp_store_watch *watch;
+    size_t size = strlen(prefix) + 1;
+    int r;
+
+    if ((r = store_check_key(prefix, true, err)) < 0 || (r = check_open(store, size, err)) < 0)
+        return r;
+    request = request_new(STORE_WATCH, size, NULL, err);
+    if (!request)
+        return -ENOMEM;
+    memcpy(request + 1, prefix, size);
+    request->key = (const char *)(request + 1);
+    request->from_rev = from_rev;
+
+    watch = sp_new0(struct sp_store_watch);
+    watch->store = store;
+    watch->prefix = sp_strdup(prefix);
+    watch->from_rev = from_rev;
+    watch->each = each;
+    watch->arg = arg;
+    watch->requested = true;
+    sp_list_append(&store->watches, &watch->node);
+    atomic_fetch_add(&store->n_watches, 1); /* before the request: the thread counts from there */
+    request->watch = watch;
+    submit(store, request);
+    *ret = watch;
+    return 0;
+}
+
+void sp_store_unwatch(struct sp_store_watch *watch)
+{
+    if (!watch)
+        return;
+    watch->each = NULL;
+    watch->active = false;
+    if (watch->store->delivering == 0 && !watch->requested)
+        watch_free(watch);
+}
+
+/* --- life
+ * -------------------------------------------------------------------------------------------------
+ */
+
+int sp_store_open(uv_loop_t *loop, const char *dir, struct sp_store **ret, struct sp_error *err)
+{
+    uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = 1024 * 1024};
+    struct sp_store *store = sp_new0(struct sp_store);
+    int r = store_db_open(dir, &store->db, err);
+
+    if (r < 0) {
+        free(store);
+        return r;
+    }
+    store->loop = loop;
+    sp_list_init(&store->pending);
+    sp_list_init(&store->answered);
+    sp_list_init(&store->watches);
+    if (uv_mutex_init(&store->lock) < 0 || uv_cond_init(&store->asked) < 0 ||
+        uv_async_init(loop, &store->wake, on_wake) < 0)
+        abort(); /* out of descriptors or memory at start: nothing would work */
+    store->wake.data = store;
+    r = uv_thread_create_ex(&store->thread, &options, thread_main, store);
+    if (r < 0) {
+        store_db_close(store->db);
+        uv_close((uv_handle_t *)&store->wake, on_closed);
+        return sp_error_set(err, SP_ERR_INTERNAL, r, "start the store's thread");
+    }
+    *ret = store;
+    return 0;
+}
+
+void sp_store_close(struct sp_store *store, void (*closed)(void *arg), void *arg)
+{
+    struct store_request *request;
+
+    if (!store || store->closing)
+        return;
+    store->closing = true;
+    store->closed = closed;
+    store->closed_arg = arg;
+    request = sp_new0(struct store_request);
+    sp_list_init(&request->node);
+    request->type = STORE_STOP;
+    submit(store, request);
+}
