@@ -106,8 +106,7 @@ static struct worker *pick_worker(struct space *space, bool needs_slot)
 {
     struct worker *best = NULL;
 
-    SP_LIST_EACH(worker, &space->workers, struct worker, in_space)
-    {
+    SP_LIST_EACH (worker, &space->workers, struct worker, in_space) {
         if (!sp_sched_worker_takes_calls(worker) || (needs_slot && worker->used >= worker->slots))
             continue;
         if (!best || worker->runs < best->runs)
@@ -121,8 +120,7 @@ static struct request *pick_request(struct space *space)
 {
     struct request *best = NULL;
 
-    SP_LIST_EACH(group, &space->groups, struct group, in_space)
-    {
+    SP_LIST_EACH (group, &space->groups, struct group, in_space) {
         struct request *head = SP_CONTAINER(group->line.next, struct request, in_line);
 
         if (group->waiting == 0 || group->running >= group->limit)

@@ -22,8 +22,8 @@ void sp_sched_changed(struct sp_sched *sched, struct group *group)
 
 void sp_sched_changed_all(struct sp_sched *sched, struct space *space)
 {
-    SP_LIST_EACH(group, &space->groups, struct group, in_space)
-    sp_sched_changed(sched, group);
+    SP_LIST_EACH (group, &space->groups, struct group, in_space)
+        sp_sched_changed(sched, group);
 }
 
 /* The soonest that one of the runs which hold the place (of `group`, or any) is due to end. */
@@ -31,8 +31,7 @@ static int64_t soonest_end(const struct space *space, const struct group *group,
 {
     int64_t best = SP_SCHED_NO_ETA;
 
-    SP_LIST_EACH(run, &space->runs, struct run, in_space)
-    {
+    SP_LIST_EACH (run, &space->runs, struct run, in_space) {
         int64_t average = sp_estimate_run(&run->req->fn->estimate);
         int64_t left;
 
@@ -55,8 +54,7 @@ int64_t sp_sched_free_in(const struct group *group, uint64_t now_us)
     bool any = false;
     bool room = false;
 
-    SP_LIST_EACH(worker, &space->workers, struct worker, in_space)
-    {
+    SP_LIST_EACH (worker, &space->workers, struct worker, in_space) {
         any |= sp_sched_worker_takes_calls(worker);
         room |= sp_sched_worker_takes_calls(worker) && worker->used < worker->slots;
     }
@@ -103,8 +101,7 @@ static void publish_line(struct sp_sched *sched, struct group *group)
     int64_t free_in_us = sp_sched_free_in(group, sched->now_us);
     uint32_t rank = 0;
 
-    SP_LIST_EACH(req, &group->line, struct request, in_line)
-    {
+    SP_LIST_EACH (req, &group->line, struct request, in_line) {
         int64_t eta_us = sp_estimate_eta(&req->fn->estimate, &ahead, group->limit, free_in_us);
 
         if (is_news(sched, req, rank, eta_us))
@@ -133,12 +130,11 @@ static void publish_group(struct sp_sched *sched, struct group *group)
 
 void sp_sched_publish(struct sp_sched *sched)
 {
-    SP_LIST_EACH(group, &sched->cooling, struct group, in_publish)
-    {
+    SP_LIST_EACH (group, &sched->cooling, struct group, in_publish) {
         if (group->cool_us > sched->now_us)
             break;
         publish_group(sched, group);
     }
-    SP_LIST_EACH(group, &sched->dirty, struct group, in_publish)
-    publish_group(sched, group);
+    SP_LIST_EACH (group, &sched->dirty, struct group, in_publish)
+        publish_group(sched, group);
 }

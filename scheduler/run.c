@@ -188,8 +188,7 @@ void sp_sched_run_graces(struct sp_sched *sched)
 /* What it ran is not run again: it may have had effects. What waits goes on waiting. */
 void sp_sched_worker_down(struct sp_sched *sched, struct worker *worker)
 {
-    SP_LIST_EACH(run, &worker->running, struct run, in_worker)
-    {
+    SP_LIST_EACH (run, &worker->running, struct run, in_worker) {
         if (!run->stopping)
             sp_sched_end(sched, run->req, run->canceling ? SP_SCHED_CANCELED : SP_SCHED_LOST);
         sp_sched_forget(sched, run->req);

@@ -29,10 +29,10 @@ static void group_free(struct group *group)
 /* Requests and workers must be gone, or be freed without looking at the Space. */
 void sp_sched_space_free(struct space *space)
 {
-    SP_LIST_EACH(fn, &space->fns, struct fn, in_space)
-    free(fn);
-    SP_LIST_EACH(group, &space->groups, struct group, in_space)
-    group_free(group);
+    SP_LIST_EACH (fn, &space->fns, struct fn, in_space)
+        free(fn);
+    SP_LIST_EACH (group, &space->groups, struct group, in_space)
+        group_free(group);
     sp_map_done(&space->fns_by_index);
     free(space);
 }
@@ -42,8 +42,7 @@ static struct group *group_of(struct space *space, uint32_t index)
 {
     struct group *group;
 
-    SP_LIST_EACH(known, &space->groups, struct group, in_space)
-    {
+    SP_LIST_EACH (known, &space->groups, struct group, in_space) {
         if (known->index == index)
             return known;
     }
@@ -100,10 +99,8 @@ static struct request **take_lines(struct space *space, size_t *ret_n)
     struct request **reqs = sp_new0n(struct request *, n + 1);
     size_t i = 0;
 
-    SP_LIST_EACH(group, &space->groups, struct group, in_space)
-    {
-        SP_LIST_EACH(req, &group->line, struct request, in_line)
-        {
+    SP_LIST_EACH (group, &space->groups, struct group, in_space) {
+        SP_LIST_EACH (req, &group->line, struct request, in_line) {
             sp_sched_line_leave(req);
             reqs[i++] = req;
         }
@@ -117,36 +114,32 @@ static struct request **take_lines(struct space *space, size_t *ret_n)
 /* The lowest limit of a group wins; one whose functions are all gone keeps what it had. */
 static void set_limits(struct space *space)
 {
-    SP_LIST_EACH(group, &space->groups, struct group, in_space)
-    {
+    SP_LIST_EACH (group, &space->groups, struct group, in_space) {
         uint32_t lowest = 0;
 
         group->running = 0;
-        SP_LIST_EACH(fn, &space->fns, struct fn, in_space)
-        {
+        SP_LIST_EACH (fn, &space->fns, struct fn, in_space) {
             if (fn->group == group && !fn->gone && (!lowest || fn->limit < lowest))
                 lowest = fn->limit;
         }
         group->limit = lowest ? lowest : group->limit;
     }
-    SP_LIST_EACH(run, &space->runs, struct run, in_space)
-    run->req->fn->group->running += run->req->queued;
+    SP_LIST_EACH (run, &space->runs, struct run, in_space)
+        run->req->fn->group->running += run->req->queued;
 }
 
 /* A group whose functions have all moved away. One with requests has a function, if a gone one. */
 static void drop_unused(struct space *space)
 {
-    SP_LIST_EACH(fn, &space->fns, struct fn, in_space)
-    {
+    SP_LIST_EACH (fn, &space->fns, struct fn, in_space) {
         if (fn->gone && !fn->live)
             fn_free(space, fn);
     }
-    SP_LIST_EACH(group, &space->groups, struct group, in_space)
-    {
+    SP_LIST_EACH (group, &space->groups, struct group, in_space) {
         bool used = false;
 
-        SP_LIST_EACH(fn, &space->fns, struct fn, in_space)
-        used |= fn->group == group;
+        SP_LIST_EACH (fn, &space->fns, struct fn, in_space)
+            used |= fn->group == group;
         if (!used)
             group_free(group);
     }
@@ -168,8 +161,8 @@ void sp_sched_space_set(struct sp_sched *sched, const struct sp_sched_event *eve
     space->cancel_grace_us = event->space_set.cancel_grace_us;
 
     waiting = take_lines(space, &n_waiting);
-    SP_LIST_EACH(fn, &space->fns, struct fn, in_space)
-    fn->gone = true;
+    SP_LIST_EACH (fn, &space->fns, struct fn, in_space)
+        fn->gone = true;
     for (size_t i = 0; i < event->space_set.n_fns; i++)
         set_fn(space, &event->space_set.fns[i]);
     drop_unused(space);
@@ -183,15 +176,13 @@ void sp_sched_space_set(struct sp_sched *sched, const struct sp_sched_event *eve
 
 static void end_all(struct sp_sched *sched, struct space *space)
 {
-    SP_LIST_EACH(group, &space->groups, struct group, in_space)
-    {
-        SP_LIST_EACH(req, &group->line, struct request, in_line)
-        sp_sched_cancel(sched, req);
+    SP_LIST_EACH (group, &space->groups, struct group, in_space) {
+        SP_LIST_EACH (req, &group->line, struct request, in_line)
+            sp_sched_cancel(sched, req);
     }
-    SP_LIST_EACH(req, &space->direct_line, struct request, in_line)
-    sp_sched_cancel(sched, req);
-    SP_LIST_EACH(run, &space->runs, struct run, in_space)
-    {
+    SP_LIST_EACH (req, &space->direct_line, struct request, in_line)
+        sp_sched_cancel(sched, req);
+    SP_LIST_EACH (run, &space->runs, struct run, in_space) {
         if (!run->stopping)
             sp_sched_end(sched, run->req, SP_SCHED_CANCELED);
         sp_sched_forget(sched, run->req);
@@ -200,14 +191,12 @@ static void end_all(struct sp_sched *sched, struct space *space)
 
 void sp_sched_space_remove(struct sp_sched *sched, struct space *space)
 {
-    SP_LIST_EACH(worker, &space->workers, struct worker, in_space)
-    {
+    SP_LIST_EACH (worker, &space->workers, struct worker, in_space) {
         if (worker->runs && !worker->killed)
             (void)sp_sched_emit(sched, SP_SCHED_KILL_WORKER, space, 0, worker->id);
     }
     end_all(sched, space);
-    SP_LIST_EACH(worker, &space->workers, struct worker, in_space)
-    {
+    SP_LIST_EACH (worker, &space->workers, struct worker, in_space) {
         (void)sp_map_remove_u64(&sched->workers, worker->id);
         free(worker);
     }

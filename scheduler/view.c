@@ -66,8 +66,7 @@ static void walk_line(struct walk *walk, const struct group *group)
     int64_t free_in_us = sp_sched_free_in(group, walk->now_us);
     uint32_t rank = 0;
 
-    SP_LIST_EACH(req, &group->line, struct request, in_line)
-    {
+    SP_LIST_EACH (req, &group->line, struct request, in_line) {
         struct sp_sched_view view = view_of(req);
 
         if (walk->n >= walk->max)
@@ -87,20 +86,18 @@ size_t sp_sched_each(const struct sp_sched *sched, uint64_t space_id, uint64_t n
 
     if (!space)
         return 0;
-    SP_LIST_EACH(run, &space->runs, struct run, in_space)
-    {
+    SP_LIST_EACH (run, &space->runs, struct run, in_space) {
         if (walk.n >= max)
             return walk.n;
         show(&walk, view_of_run(run, now_us));
     }
-    SP_LIST_EACH(req, &space->direct_line, struct request, in_line)
-    {
+    SP_LIST_EACH (req, &space->direct_line, struct request, in_line) {
         if (walk.n >= max)
             return walk.n;
         show(&walk, view_of(req));
     }
-    SP_LIST_EACH(group, &space->groups, struct group, in_space)
-    walk_line(&walk, group);
+    SP_LIST_EACH (group, &space->groups, struct group, in_space)
+        walk_line(&walk, group);
     return walk.n;
 }
 

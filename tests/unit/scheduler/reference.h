@@ -1,6 +1,7 @@
 /*
  * reference.h - the same scheduler once more, as naive as it can be: one array of everything,
  * each question answered by going through all of it. Slow and short enough to be read and believed.
+ * It makes all actions but ESTIMATE and WAKE_AT, which test_random.c checks by the state.
  *
  * `broken` makes it wrong on purpose; a comparison that does not notice is worth nothing.
  */
@@ -10,14 +11,26 @@
 #include <string.h>
 
 #include "scheduler/sched.h"
+#include "tests/unit/scheduler/world.h"
 
 #define REF_MAX 4096
 
-enum ref_broken { RIGHT, LIFO, LIMIT_PLUS_ONE, NO_SLOTS, NO_KILL, RERUN, BLIND_HEAD, N_BROKEN };
+enum broken {
+    RIGHT,
+    LIFO,
+    LIMIT_PLUS_ONE,
+    NO_SLOTS,
+    NO_KILL,
+    SIZE_PLUS_ONE,
+    BLIND_HEAD,
+    RANK_PLUS_ONE, /* used by test_random.c */
+    ETA_PLUS_ONE,
+    N_BROKEN
+};
 enum ref_state { GONE, WAITING, RUNNING, CANCELING, STOPPING };
 
 struct ref_req {
-    uint64_t id, space, worker, start, deadline, start_seq;
+    uint64_t id, space, worker, start, deadline, start_seq, cancel_seq;
     uint32_t fn;
     bool queued;
     enum ref_state state;
@@ -25,7 +38,7 @@ struct ref_req {
 struct ref_worker {
     uint64_t id, space;
     uint32_t slots;
-    bool draining, killed;
+    bool off, killed;
 };
 struct ref_fn {
     bool present;
@@ -38,36 +51,39 @@ struct ref_space {
     struct ref_fn fns[2 * WORLD_FNS];
 };
 struct ref {
-    enum ref_broken broken;
-    uint64_t now, start_seq;
-    struct ref_space spaces[WORLD_SPACES + 1];
+    enum broken broken;
+    uint64_t now, seq;
+    struct ref_space spaces[100];
     struct ref_req reqs[REF_MAX];
     struct ref_worker workers[REF_MAX];
     size_t n_reqs, n_workers, n_out;
-    struct sp_sched_action out[REF_MAX]; /* without ESTIMATE and WAKE_AT */
+    struct sp_sched_action out[REF_MAX];
 };
 
 #define EACH_REQ(r) for (struct ref_req *r = ref->reqs; r < ref->reqs + ref->n_reqs; r++)
-#define EACH_WORKER(w) \
+#define EACH_WORKER(w)                                                                             \
     for (struct ref_worker *w = ref->workers; w < ref->workers + ref->n_workers; w++)
 
-static struct sp_sched_action *ref_out(struct ref *ref, enum sp_sched_action_kind kind,
-                                       uint64_t req, uint64_t worker)
+static inline struct sp_sched_action *ref_out(struct ref *ref, enum sp_sched_action_kind kind,
+                                              uint64_t req, uint64_t worker)
 {
-    struct sp_sched_action *out = &ref->out[ref->n_out++];
-
-    *out = (struct sp_sched_action){.kind = kind, .req = req, .worker = worker};
-    return out;
+    ref->out[ref->n_out] = (struct sp_sched_action){.kind = kind, .req = req, .worker = worker};
+    return &ref->out[ref->n_out++];
 }
 
-static struct ref_fn *ref_fn(struct ref *ref, const struct ref_req *req)
+static inline struct ref_fn *ref_fn(struct ref *ref, const struct ref_req *req)
 {
     return &ref->spaces[req->space].fns[req->fn];
 }
 
-/* How many of the Space (0: any) and group (-1: any) and worker (0: any) are in [from, to]. */
-static uint32_t ref_count(struct ref *ref, uint64_t space, int group, uint64_t worker, int queued,
-                          enum ref_state from, enum ref_state to)
+static inline int64_t ref_average(const struct ref_fn *fn, int64_t unknown)
+{
+    return fn->runs ? (int64_t)(fn->total / fn->runs) : unknown;
+}
+
+/* How many of the Space (0: any), group (-1), worker (0), kind (-1) are in states [from, to]. */
+static inline uint32_t ref_count(struct ref *ref, uint64_t space, int group, uint64_t worker,
+                                 int queued, enum ref_state from, enum ref_state to)
 {
     uint32_t n = 0;
 
@@ -78,92 +94,81 @@ static uint32_t ref_count(struct ref *ref, uint64_t space, int group, uint64_t w
     return n;
 }
 
-static void ref_end(struct ref *ref, struct ref_req *req, enum sp_sched_outcome outcome)
+static inline void ref_end(struct ref *ref, struct ref_req *r, enum sp_sched_outcome outcome)
 {
-    struct ref_fn *fn = ref_fn(ref, req);
-    struct sp_sched_action *out;
+    struct sp_sched_action *out = ref_out(ref, SP_SCHED_END, r->id, r->worker);
 
-    if (req->state != STOPPING) {
-        out = ref_out(ref, SP_SCHED_END, req->id, req->worker);
-        out->end.outcome = outcome;
-        out->end.service_us = req->state == WAITING ? -1 : (int64_t)(ref->now - req->start);
-        out->end.average_us = fn->runs ? (int64_t)(fn->total / fn->runs) : -1;
-    }
-    req->state = GONE;
+    out->end.outcome = outcome;
+    out->end.service_us = r->state == WAITING ? -1 : (int64_t)(ref->now - r->start);
+    out->end.average_us = ref_average(ref_fn(ref, r), -1);
 }
 
-static struct ref_worker *ref_pick_worker(struct ref *ref, const struct ref_req *req)
+static inline struct ref_worker *ref_pick_worker(struct ref *ref, const struct ref_req *req)
 {
+    uint32_t best_runs = UINT32_MAX;
     struct ref_worker *best = NULL;
-    uint32_t best_runs = 0;
 
     EACH_WORKER (w) {
         uint32_t runs = ref_count(ref, 0, -1, w->id, -1, RUNNING, STOPPING);
-        uint32_t used = ref_count(ref, 0, -1, w->id, 1, RUNNING, STOPPING);
+        bool full = ref_count(ref, 0, -1, w->id, 1, RUNNING, STOPPING) >= w->slots;
 
-        if (w->space != req->space || w->draining || w->killed)
+        full = full && req->queued && ref->broken != NO_SLOTS;
+        if (w->space != req->space || w->off || w->killed || full || runs >= best_runs)
             continue;
-        if (req->queued && used >= w->slots && ref->broken != NO_SLOTS)
-            continue;
-        if (!best || runs < best_runs) {
-            best = w;
-            best_runs = runs;
-        }
+        best = w;
+        best_runs = runs;
     }
     return best;
 }
 
-static bool ref_may_start(struct ref *ref, const struct ref_req *req)
+static inline bool ref_may_start(struct ref *ref, const struct ref_req *req)
 {
     const struct ref_space *space = &ref->spaces[req->space];
     uint32_t group = ref_fn(ref, req)->group;
-    uint64_t limit = space->limit[group];
+    uint64_t limit = (uint64_t)space->limit[group] + (ref->broken == LIMIT_PLUS_ONE);
 
-    if (!req->queued)
-        return true;
-    limit += ref->broken == LIMIT_PLUS_ONE;
-    return ref_count(ref, req->space, (int)group, 0, 1, RUNNING, STOPPING) < limit &&
-           ref_count(ref, req->space, -1, 0, 1, RUNNING, STOPPING) < space->max_running;
+    return !req->queued ||
+           (ref_count(ref, req->space, (int)group, 0, 1, RUNNING, STOPPING) < limit &&
+            ref_count(ref, req->space, -1, 0, 1, RUNNING, STOPPING) < space->max_running);
 }
 
-/* One start at a time until nothing more can start; direct requests first. */
-static bool ref_start_one(struct ref *ref, uint64_t space, bool queued)
+/* The first that may start, in order of arrival. False when there is none. */
+static inline bool ref_start_one(struct ref *ref, uint64_t space, bool queued)
 {
     for (size_t i = 0; i < ref->n_reqs; i++) {
         struct ref_req *r = &ref->reqs[ref->broken == LIFO ? ref->n_reqs - 1 - i : i];
-        struct ref_worker *w;
+        bool waits = r->state == WAITING && r->space == space && r->queued == queued;
+        struct ref_worker *w = waits && ref_may_start(ref, r) ? ref_pick_worker(ref, r) : NULL;
 
-        if (r->state != WAITING || r->space != space || r->queued != queued)
-            continue;
-        w = ref_may_start(ref, r) ? ref_pick_worker(ref, r) : NULL;
-        if (!w && ref->broken == BLIND_HEAD)
+        if (waits && !w && ref->broken == BLIND_HEAD)
             return false;
         if (!w)
             continue;
         r->state = RUNNING;
         r->worker = w->id;
         r->start = ref->now;
-        r->start_seq = ++ref->start_seq;
+        r->start_seq = ++ref->seq;
         ref_out(ref, SP_SCHED_DISPATCH, r->id, w->id)->dispatch.eta_us =
-            ref_fn(ref, r)->runs ? (int64_t)(ref_fn(ref, r)->total / ref_fn(ref, r)->runs)
-                                 : SP_SCHED_NO_ETA;
+            ref_average(ref_fn(ref, r), SP_SCHED_NO_ETA);
         return true;
     }
     return false;
 }
 
-static void ref_cancel(struct ref *ref, struct ref_req *req)
+static inline void ref_cancel(struct ref *ref, struct ref_req *r)
 {
-    if (req->state == WAITING) {
-        ref_end(ref, req, SP_SCHED_CANCELED);
-    } else if (req->state == RUNNING) {
-        req->state = CANCELING;
-        req->deadline = ref->now + ref->spaces[req->space].grace;
-        ref_out(ref, SP_SCHED_SEND_CANCEL, req->id, req->worker);
+    if (r->state == WAITING) {
+        ref_end(ref, r, SP_SCHED_CANCELED);
+        r->state = GONE;
+    } else if (r->state == RUNNING) {
+        r->state = CANCELING;
+        r->cancel_seq = ++ref->seq;
+        r->deadline = ref->now + ref->spaces[r->space].grace;
+        ref_out(ref, SP_SCHED_SEND_CANCEL, r->id, r->worker);
     }
 }
 
-static void ref_kill_if_only_stopping(struct ref *ref, uint64_t worker)
+static inline void ref_kill_if_only_stopping(struct ref *ref, uint64_t worker)
 {
     EACH_WORKER (w) {
         if (w->id != worker || w->killed || ref->broken == NO_KILL ||
@@ -175,22 +180,182 @@ static void ref_kill_if_only_stopping(struct ref *ref, uint64_t worker)
     }
 }
 
-static void ref_graces(struct ref *ref)
+static inline void ref_graces(struct ref *ref)
 {
-    for (;;) {
-        struct ref_req *first = NULL;
+    struct ref_req *first;
 
+    do {
+        first = NULL;
         EACH_REQ (r) {
             if (r->state == CANCELING && r->deadline <= ref->now &&
-                (!first || r->deadline < first->deadline))
+                (!first || r->deadline < first->deadline ||
+                 (r->deadline == first->deadline && r->cancel_seq < first->cancel_seq)))
                 first = r;
         }
         if (!first)
             return;
         first->state = STOPPING;
         ref_kill_if_only_stopping(ref, first->worker);
-        first->state = CANCELING; /* so that its end is told */
         ref_end(ref, first, SP_SCHED_CANCELED);
-        first->state = STOPPING;
+    } while (first);
+}
+
+static inline void ref_finished(struct ref *ref, struct ref_req *r, enum sp_sched_outcome outcome)
+{
+    if (r->state < RUNNING)
+        return;
+    if (r->state != STOPPING) {
+        ref_fn(ref, r)->total += outcome == SP_SCHED_DONE ? ref->now - r->start : 0;
+        ref_fn(ref, r)->runs += outcome == SP_SCHED_DONE;
+        ref_end(ref, r, outcome);
+    }
+    r->state = GONE;
+    ref_kill_if_only_stopping(ref, r->worker);
+}
+
+static inline void ref_worker_down(struct ref *ref, uint64_t worker)
+{
+    struct ref_req *first;
+
+    do {
+        first = NULL;
+        EACH_REQ (r) {
+            if (r->worker == worker && r->state >= RUNNING &&
+                (!first || r->start_seq < first->start_seq))
+                first = r;
+        }
+        if (first && first->state != STOPPING)
+            ref_end(ref, first, first->state == RUNNING ? SP_SCHED_LOST : SP_SCHED_CANCELED);
+        if (first)
+            first->state = GONE;
+    } while (first);
+    EACH_WORKER (w)
+        w->off |= w->id == worker;
+}
+
+static inline void ref_space_set(struct ref *ref, struct ref_space *space,
+                                 const struct sp_sched_event *event)
+{
+    bool seen[WORLD_GROUPS] = {false};
+
+    space->set = true;
+    space->max_size = event->space_set.max_size;
+    space->max_running = event->space_set.max_running;
+    space->grace = event->space_set.cancel_grace_us;
+    for (size_t i = 0; i < 2 * WORLD_FNS; i++)
+        space->fns[i].present = false;
+    for (size_t i = 0; i < event->space_set.n_fns; i++) {
+        struct ref_fn *fn = &space->fns[event->space_set.fns[i].fn];
+
+        fn->present = true;
+        fn->group = event->space_set.fns[i].group;
+        fn->limit = event->space_set.fns[i].limit;
+    }
+    for (size_t i = 0; i < 2 * WORLD_FNS; i++) {
+        struct ref_fn *fn = &space->fns[i];
+
+        if (fn->present && (!seen[fn->group] || fn->limit < space->limit[fn->group]))
+            space->limit[fn->group] = fn->limit;
+        seen[fn->group] |= fn->present;
+    }
+    (void)ref;
+}
+
+static inline void ref_space_remove(struct ref *ref, struct ref_space *space, uint64_t id)
+{
+    EACH_WORKER (w) {
+        if (w->space == id && !w->killed && ref_count(ref, 0, -1, w->id, -1, RUNNING, STOPPING))
+            ref_out(ref, SP_SCHED_KILL_WORKER, 0, w->id);
+        w->off |= w->space == id;
+    }
+    EACH_REQ (r) {
+        if (r->space != id)
+            continue;
+        if (r->state != GONE && r->state != STOPPING)
+            ref_end(ref, r, SP_SCHED_CANCELED);
+        r->state = GONE;
+    }
+    memset(space, 0, sizeof(*space));
+}
+
+static inline void ref_join(struct ref *ref, struct ref_space *space,
+                            const struct sp_sched_event *event)
+{
+    uint32_t waiting = ref_count(ref, event->space, -1, 0, 1, WAITING, WAITING);
+    uint32_t max = space->max_size;
+
+    if (!space->set)
+        ref_out(ref, SP_SCHED_REFUSE, event->req, 0)->refuse.reason = SP_SCHED_NO_SPACE;
+    else if (!space->fns[event->join.fn].present)
+        ref_out(ref, SP_SCHED_REFUSE, event->req, 0)->refuse.reason = SP_SCHED_NO_FUNCTION;
+    else if (event->join.queued && max != SP_SCHED_UNLIMITED &&
+             waiting >= max + (ref->broken == SIZE_PLUS_ONE))
+        ref_out(ref, SP_SCHED_REFUSE, event->req, 0)->refuse.reason = SP_SCHED_QUEUE_FULL;
+    else {
+        ref->reqs[ref->n_reqs++] = (struct ref_req){.id = event->req,
+                                                    .space = event->space,
+                                                    .fn = event->join.fn,
+                                                    .queued = event->join.queued,
+                                                    .state = WAITING};
+        ref_out(ref, SP_SCHED_ADMIT, event->req, 0);
     }
 }
+
+/* What is gone is forgotten, and so is a function that is gone and has no request left. */
+static inline void ref_forget(struct ref *ref)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ref->n_reqs; i++) {
+        if (ref->reqs[i].state != GONE)
+            ref->reqs[n++] = ref->reqs[i];
+    }
+    ref->n_reqs = n;
+    for (uint64_t id = 1; id <= WORLD_SPACES; id++) {
+        for (uint32_t i = 0; i < 2 * WORLD_FNS; i++) {
+            bool used = ref->spaces[id].fns[i].present;
+
+            EACH_REQ (r)
+                used |= r->space == id && r->fn == i && r->state != GONE;
+            if (!used)
+                ref->spaces[id].fns[i].total = ref->spaces[id].fns[i].runs = 0;
+        }
+    }
+}
+
+static inline void ref_step(struct ref *ref, const struct sp_sched_event *event, uint64_t now)
+{
+    struct ref_space *space = &ref->spaces[event->space];
+
+    ref->now = now;
+    ref->n_out = 0;
+    if (event->kind == SP_SCHED_SPACE_SET)
+        ref_space_set(ref, space, event);
+    else if (event->kind == SP_SCHED_SPACE_REMOVE)
+        ref_space_remove(ref, space, event->space);
+    else if (event->kind == SP_SCHED_JOIN)
+        ref_join(ref, space, event);
+    else if (event->kind == SP_SCHED_WORKER_UP && space->set)
+        ref->workers[ref->n_workers++] = (struct ref_worker){
+            .id = event->worker, .space = event->space, .slots = event->worker_up.slots};
+    else if (event->kind == SP_SCHED_WORKER_DOWN)
+        ref_worker_down(ref, event->worker);
+    EACH_WORKER (w)
+        w->off |= event->kind == SP_SCHED_WORKER_DRAIN && w->id == event->worker;
+    EACH_REQ (r) {
+        if (r->id != event->req || r->state == GONE)
+            continue;
+        if (event->kind == SP_SCHED_CANCEL)
+            ref_cancel(ref, r);
+        else if (event->kind == SP_SCHED_FINISHED)
+            ref_finished(ref, r, event->finished.outcome);
+    }
+    for (uint64_t id = 1; id <= WORLD_SPACES; id++) {
+        while (ref_start_one(ref, id, false) || ref_start_one(ref, id, true))
+            ;
+    }
+    ref_graces(ref);
+    ref_forget(ref);
+}
+
+#endif

@@ -59,7 +59,7 @@ static inline uint64_t world_space(struct world *world)
 static inline void world_space_set(struct world *world, struct sp_sched_event *event)
 {
     static const uint32_t limits[] = {1, 1, 1, 2, 3, SP_SCHED_UNLIMITED};
-    static const uint32_t sizes[] = {3, 20, SP_SCHED_UNLIMITED};
+    static const uint32_t sizes[] = {5, 30, SP_SCHED_UNLIMITED};
     size_t n = 1 + world_rand(world, WORLD_FNS);
 
     for (size_t i = 0; i < n; i++)
@@ -69,7 +69,7 @@ static inline void world_space_set(struct world *world, struct sp_sched_event *e
             .limit = limits[world_rand(world, 6)],
         };
     event->kind = SP_SCHED_SPACE_SET;
-    event->space = world_space(world);
+    event->space = world->last_id < WORLD_SPACES ? ++world->last_id : world_space(world);
     event->space_set.fns = world->fns;
     event->space_set.n_fns = n;
     event->space_set.max_size = sizes[world_rand(world, 3)];
@@ -81,7 +81,7 @@ static inline void world_worker_event(struct world *world, struct sp_sched_event
 {
     size_t at = world->n_workers ? world_rand(world, (uint32_t)world->n_workers) : 0;
 
-    if (world->n_workers < 4 || (world_rand(world, 3) == 0 && world->n_workers < WORLD_WORKERS)) {
+    if (world->n_workers < 6 || (world_rand(world, 3) == 0 && world->n_workers < WORLD_WORKERS)) {
         event->kind = SP_SCHED_WORKER_UP;
         event->space = world_space(world);
         event->worker = ++world->last_id;
@@ -91,7 +91,7 @@ static inline void world_worker_event(struct world *world, struct sp_sched_event
         return;
     }
     event->worker = world->workers[at];
-    event->kind = world_rand(world, 3) ? SP_SCHED_WORKER_DOWN : SP_SCHED_WORKER_DRAIN;
+    event->kind = world_rand(world, 6) ? SP_SCHED_WORKER_DOWN : SP_SCHED_WORKER_DRAIN;
     if (event->kind == SP_SCHED_WORKER_DRAIN)
         return;
     world->n_workers--;
@@ -160,14 +160,14 @@ static inline void world_next(struct world *world, struct sp_sched_event *event)
     world->now_us = later_us;
     if (world_reap(world, event))
         return;
-    if (dice < 5)
+    if (dice < 8 || world->last_id < WORLD_SPACES)
         world_space_set(world, event);
-    else if (dice < 7)
+    else if (dice < 9)
         *event =
             (struct sp_sched_event){.kind = SP_SCHED_SPACE_REMOVE, .space = world_space(world)};
-    else if (dice < 60)
+    else if (dice < 40)
         world_worker_event(world, event);
-    else if (dice < 130)
+    else if (dice < 100)
         (void)world_request_event(world, event, true);
     else if (dice < 520 && !world->closing && world->n_reqs < WORLD_REQS)
         world_join(world, event);
