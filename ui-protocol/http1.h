@@ -121,7 +121,7 @@ bool sp_http_percent_encode(struct sp_slice in, bool keep_slash, struct sp_buf *
 /*
  * Writes "HTTP/1.1 status reason", Date (cached per second) and Server. Then come
  * sp_http_put_header calls and one of the ends below. A name or value with CR, LF or NUL is a bug
- * of ours: asserted in debug builds and left out otherwise.
+ * of ours: the header is left out and the fact is logged.
  */
 void sp_http_put_status(struct sp_buf *out, int status);
 void sp_http_put_header(struct sp_buf *out, const char *name, struct sp_slice value);

@@ -11,7 +11,8 @@
 
 struct sp_buf;
 
-/* `data` is one line; a line feed or CR in it becomes a space (JSON has none outside of strings). */
+/* `data` is one line; a line feed or CR in it becomes a space (JSON has none outside of strings).
+ */
 void sp_sse_put_data(struct sp_buf *out, struct sp_slice data);
 /* `event: NAME\ndata: ...\n\n`, for /call/{api}/{event_id}. */
 void sp_sse_put_event(struct sp_buf *out, const char *event, struct sp_slice data);

@@ -38,24 +38,24 @@ enum sp_ws_close {
 bool sp_ws_handshake(const struct sp_http_request *req, char ret_accept[29], int *ret_status);
 
 enum sp_ws_event {
-    SP_WS_MORE,  /* all input used, feed more */
-    SP_WS_TEXT,  /* a whole text message: `message` */
+    SP_WS_MORE, /* all input used, feed more */
+    SP_WS_TEXT, /* a whole text message: `message` */
     SP_WS_BINARY,
-    SP_WS_PING,  /* answer with sp_ws_put_pong(message) */
+    SP_WS_PING, /* answer with sp_ws_put_pong(message) */
     SP_WS_PONG,
     SP_WS_CLOSE, /* the peer closes: `close_code` (1005 when it gave none), `message` = reason */
     SP_WS_BAD,   /* close with `close_code`; `why` says what is wrong; feed nothing more */
 };
 
-/* Costs under 100 bytes while no message is being received. */
+/* Allocates only while a message is being received. */
 struct sp_ws {
-    struct sp_buf body;      /* the message under way; its ceiling is the message limit */
-    uint64_t left;           /* payload bytes of the frame under way */
+    struct sp_buf body; /* the message under way; its ceiling is the message limit */
+    uint64_t left;      /* payload bytes of the frame under way */
     uint8_t head[14];
     uint8_t head_len;
     uint8_t mask[4];
     uint8_t mask_at;
-    uint8_t opcode;          /* of the message under way, 0 for none */
+    uint8_t opcode; /* of the message under way, 0 for none */
     uint8_t frame_opcode;
     bool fin;
     bool in_payload;
