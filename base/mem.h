@@ -35,6 +35,14 @@ void sp_auto_free(void *ptr); /* `ptr` is the address of the variable */
         v_;                        \
     })
 
+/* The value of a flag, which is cleared. */
+#define SP_TAKE_FLAG(var)           \
+    ({                              \
+        __typeof__(var) f_ = (var); \
+        (var) = 0;                  \
+        f_;                         \
+    })
+
 #define SP_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The object that holds `ptr` as its field `member`. */

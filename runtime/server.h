@@ -100,6 +100,8 @@ uint64_t sp_exchange_id(const struct sp_exchange *ex); /* never reused */
 struct sp_exchange *sp_exchange_find(struct sp_server *server, uint64_t id);
 struct sp_server *sp_exchange_server(const struct sp_exchange *ex);
 void *sp_exchange_app(const struct sp_exchange *ex);
+/* The row that matched; the gate reads its access. */
+const struct sp_route *sp_exchange_route(const struct sp_exchange *ex);
 /* The row that matched: what the gate enforces. Never NULL in the gate or a handler. */
 const struct sp_route *sp_exchange_route(const struct sp_exchange *ex);
 
