@@ -64,6 +64,11 @@ long sp_http_percent_decode(struct sp_slice in, bool path, char *ret, size_t siz
     return decode(in, path, false, ret, size);
 }
 
+long sp_http_form_decode(struct sp_slice in, char *ret, size_t size)
+{
+    return decode(in, false, true, ret, size);
+}
+
 struct sp_slice sp_http_query(struct sp_slice query, const char *name)
 {
     size_t n = strlen(name);
@@ -84,7 +89,7 @@ bool sp_http_query_get(struct sp_slice query, const char *name, char *ret, size_
 {
     struct sp_slice raw = sp_http_query(query, name);
 
-    return raw.ptr && decode(raw, false, true, ret, size) >= 0;
+    return raw.ptr && sp_http_form_decode(raw, ret, size) >= 0;
 }
 
 static bool is_unreserved(char c)

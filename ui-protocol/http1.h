@@ -113,6 +113,8 @@ long sp_http_percent_decode(struct sp_slice in, bool path, char *ret, size_t siz
 struct sp_slice sp_http_query(struct sp_slice query, const char *name);
 /* As above, decoded with '+' as space; false when absent or not decodable. */
 bool sp_http_query_get(struct sp_slice query, const char *name, char *ret, size_t size);
+/* One name or value of a form or query: '+' is a space, %XX as above. -1 as above. */
+long sp_http_form_decode(struct sp_slice in, char *ret, size_t size);
 /* Everything but unreserved characters and, with keep_slash, '/' becomes %XX. */
 bool sp_http_percent_encode(struct sp_slice in, bool keep_slash, struct sp_buf *out);
 
