@@ -36,6 +36,8 @@ void sp_staging_free(struct sp_staging *staging);
  */
 int sp_staging_file(struct sp_staging *staging, struct sp_slice path, struct sp_error *err);
 int sp_staging_write(struct sp_staging *staging, struct sp_slice data, struct sp_error *err);
+/* The file being written may be executed. */
+void sp_staging_executable(struct sp_staging *staging);
 int sp_staging_end(struct sp_staging *staging, struct sp_error *err);
 
 /* The staged file `path` whole, e.g. the card; SP_ERR_NOT_FOUND. `*ret` is yours. */
@@ -47,7 +49,8 @@ int sp_staging_read(struct sp_staging *staging, const char *path, size_t max, ch
  * When the snapshot exists already, the staged copy is dropped. The staging is consumed.
  */
 void sp_staging_consume_finish(struct sp_staging *staging, uv_loop_t *loop,
-                               void (*done)(void *arg, const struct sp_error *err, const char *hash),
+                               void (*done)(void *arg, const struct sp_error *err,
+                                            const char *hash),
                                void *arg);
 
 /* Removes a snapshot that nobody refers to any more, on libuv's pool. */
