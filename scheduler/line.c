@@ -16,10 +16,21 @@ void sp_sched_line_enter(struct request *req)
     req->fn->waiting++;
 }
 
+/* The pass must not stumble over one that leaves, nor count it among those it has seen. */
+static void leave_pass(struct group *group, const struct request *req)
+{
+    if (group->pass_next == req)
+        group->pass_next = sp_sched_behind(req);
+    else if (req->seq < group->pass_next->seq)
+        group->pass_rank--;
+}
+
 void sp_sched_line_leave(struct request *req)
 {
     struct group *group = req->fn->group;
 
+    if (req->queued && group->pass_next) /* a pass over the line is half done */
+        leave_pass(group, req);
     sp_list_remove(&req->in_line);
     if (!req->queued)
         return;

@@ -1,20 +1,31 @@
 /*
  * publish.c - who is told what, and when.
  *
- * A change marks its group; at the end of the step the group's whole line is gone through once,
- * and then the group cools: until `publish_min_us` has passed, further changes only mark it. So a
- * visitor hears of the first change at once and of a thousand more in one message, and the cost
- * per event does not grow with the line. `cooling` is in order of time because the time is one.
+ * A change marks its group; at the end of the step the group's line is gone through once (a long
+ * one in batches, over several steps), and then the group cools: until `publish_min_us` has passed,
+ * further changes only mark it. So a visitor hears of the first change at once and of a thousand
+ * more in one message, and the cost per event does not grow with the line. `cooling` is in order of
+ * time because the time is one.
  */
 #include "scheduler/state.h"
 
 /* The page shows tenths of a second: a shift of the end below half of that is no news. */
 #define NEWS_US 50000
 
+/* Requests that one step goes through: some 0.1 ms, so that a line of a million stalls nobody. */
+#define BATCH 1024
+
+struct request *sp_sched_behind(const struct request *req)
+{
+    const struct sp_list *next = req->in_line.next;
+
+    return next == &req->fn->group->line ? NULL : SP_CONTAINER(next, struct request, in_line);
+}
+
 void sp_sched_changed(struct sp_sched *sched, struct group *group)
 {
     group->changed = true;
-    if (group->cooling)
+    if (group->cooling || group->passing)
         return;
     sp_list_remove(&group->in_publish);
     sp_list_append(&sched->dirty, &group->in_publish);
@@ -95,46 +106,73 @@ static bool is_news(const struct sp_sched *sched, const struct request *req, uin
     return shift >= NEWS_US || shift <= -NEWS_US;
 }
 
-static void publish_line(struct sp_sched *sched, struct group *group)
+static void begin_pass(struct group *group)
 {
-    struct sp_estimate_line ahead = {0};
-    int64_t free_in_us = sp_sched_free_in(group, sched->now_us);
-    uint32_t rank = 0;
-
-    SP_LIST_EACH (req, &group->line, struct request, in_line) {
-        int64_t eta_us = sp_estimate_eta(&req->fn->estimate, &ahead, group->limit, free_in_us);
-
-        if (is_news(sched, req, rank, eta_us))
-            sp_sched_tell(sched, req, rank, eta_us);
-        sp_estimate_enter(&ahead, &req->fn->estimate, 1);
-        rank++;
-    }
+    group->passing = true;
+    group->changed = false;
+    group->pass_next = SP_CONTAINER(group->line.next, struct request, in_line);
+    group->pass_rank = 0;
+    group->pass_ahead = (struct sp_estimate_line){0};
 }
 
-static void publish_group(struct sp_sched *sched, struct group *group)
+/* Goes on with the pass for at most `budget` requests; returns how many are left of it. */
+static uint32_t go_on(struct sp_sched *sched, struct group *group, uint32_t budget)
+{
+    int64_t free_in_us = sp_sched_free_in(group, sched->now_us);
+
+    while (budget > 0 && group->pass_next) {
+        struct request *req = group->pass_next;
+        int64_t eta_us =
+            sp_estimate_eta(&req->fn->estimate, &group->pass_ahead, group->limit, free_in_us);
+
+        if (is_news(sched, req, group->pass_rank, eta_us))
+            sp_sched_tell(sched, req, group->pass_rank, eta_us);
+        sp_estimate_enter(&group->pass_ahead, &req->fn->estimate, 1);
+        group->pass_rank++;
+        group->pass_next = sp_sched_behind(req);
+        budget--;
+    }
+    return budget;
+}
+
+/* A pass over a long line takes several steps, and its group stays in `dirty` meanwhile. */
+static uint32_t publish_group(struct sp_sched *sched, struct group *group, uint32_t budget)
 {
     sp_list_remove(&group->in_publish);
-    group->cooling = false;
-    if (!group->changed)
-        return;
-    group->changed = false;
-    if (group->waiting == 0)
-        return;
-    publish_line(sched, group);
-    if (sched->options.publish_min_us == 0)
-        return;
-    group->cooling = true;
-    group->cool_us = sched->now_us + sched->options.publish_min_us;
-    sp_list_append(&sched->cooling, &group->in_publish);
+    if (!group->passing && (!group->changed || group->waiting == 0)) {
+        group->changed = false;
+        return budget;
+    }
+    if (!group->passing)
+        begin_pass(group);
+    budget = go_on(sched, group, budget);
+    if (group->pass_next) {
+        sp_list_append(&sched->dirty, &group->in_publish);
+        return budget;
+    }
+    group->passing = false;
+    if (sched->options.publish_min_us > 0) {
+        group->cooling = true;
+        group->cool_us = sched->now_us + sched->options.publish_min_us;
+        sp_list_append(&sched->cooling, &group->in_publish);
+    } else if (group->changed) {
+        sp_list_append(&sched->dirty, &group->in_publish);
+    }
+    return budget;
 }
 
 void sp_sched_publish(struct sp_sched *sched)
 {
+    uint32_t budget = sched->options.publish_batch ? sched->options.publish_batch : BATCH;
+
     SP_LIST_EACH (group, &sched->cooling, struct group, in_publish) {
         if (group->cool_us > sched->now_us)
             break;
-        publish_group(sched, group);
+        group->cooling = false;
+        sp_list_remove(&group->in_publish);
+        sp_list_append(&sched->dirty, &group->in_publish);
     }
-    SP_LIST_EACH (group, &sched->dirty, struct group, in_publish)
-        publish_group(sched, group);
+    while (budget > 0 && !sp_list_empty(&sched->dirty))
+        budget =
+            publish_group(sched, SP_CONTAINER(sched->dirty.next, struct group, in_publish), budget);
 }

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "scheduler/state.h"
 
-/* A pass over a long line needs many actions once; so much is kept for the next step. */
-#define KEPT_ACTIONS 1024
+/* The end of a Space may need a great many actions once; so many are kept for the next step. */
+#define KEPT_ACTIONS 2048
 
 const char *sp_sched_outcome_to_string(enum sp_sched_outcome outcome)
 {
@@ -168,6 +168,8 @@ static void ask_to_be_woken(struct sp_sched *sched)
 
     if (!sp_list_empty(&sched->cooling))
         at_us = SP_CONTAINER(sched->cooling.next, struct group, in_publish)->cool_us;
+    if (!sp_list_empty(&sched->dirty)) /* a pass over a long line is half done */
+        at_us = sched->now_us;
     if (!sp_list_empty(&sched->graces)) {
         uint64_t grace_us = SP_CONTAINER(sched->graces.next, struct run, in_grace)->deadline_us;
 

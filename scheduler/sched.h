@@ -16,9 +16,14 @@
  *     waiting -> DISPATCH (running) -> FINISHED by the worker -> END done | failed
  *     waiting -> CANCEL -> END canceled
  *     running -> CANCEL -> SEND_CANCEL -> FINISHED -> END canceled | done
- *                                      -> grace over -> KILL_WORKER (nothing else runs in it)
- *                                                     | END canceled, slot counts as stopping
- *     running, worker lost -> END lost
+ *                                      -> grace over -> KILL_WORKER if nothing else runs in it,
+ *                                                       and in any case END canceled; the request
+ *                                                       holds its slot as "stopping" until FINISHED
+ *                                                       or WORKER_DOWN, which tell nothing more
+ *     running, worker lost -> END lost (canceled, when a cancel was under way)
+ *
+ * A worker in which nothing is left but stopping requests gets KILL_WORKER too: it is the only way
+ * to get their slots back, and hurts nobody. A limit, max_running or slots of 0 counts as 1.
  */
 #ifndef SP_SCHEDULER_SCHED_H
 #define SP_SCHEDULER_SCHED_H
@@ -34,21 +39,22 @@ struct sp_sched;
 
 /* One function of a Space. */
 struct sp_sched_fn {
-    uint32_t fn;         /* index chosen by the app */
-    uint32_t group;      /* concurrency group within the Space */
-    uint32_t limit;      /* of that group as this function states it; the lowest of a group wins */
+    uint32_t fn;    /* index chosen by the app */
+    uint32_t group; /* concurrency group within the Space */
+    uint32_t limit; /* of that group as this function states it; the lowest of a group wins */
 };
 
 enum sp_sched_event_kind {
-    SP_SCHED_SPACE_SET,     /* a Space, or a new set of functions for it; waiting requests stay */
-    SP_SCHED_SPACE_REMOVE,  /* every request of it ENDs canceled; running ones get KILL_WORKER */
-    SP_SCHED_WORKER_UP,     /* a worker accepts calls */
-    SP_SCHED_WORKER_DRAIN,  /* no new calls; running ones go on */
-    SP_SCHED_WORKER_DOWN,   /* gone: its running requests END lost */
-    SP_SCHED_JOIN,          /* a request wants in */
-    SP_SCHED_CANCEL,        /* by its owner, or because nobody listens any more */
-    SP_SCHED_FINISHED,      /* the worker's last word about a request */
-    SP_SCHED_TICK,          /* time went by: deadlines, graces, estimates */
+    SP_SCHED_SPACE_SET,    /* a Space, or a new set of functions for it; waiting requests stay */
+    SP_SCHED_SPACE_REMOVE, /* all its requests END canceled; workers that run one get KILL_WORKER;
+                            * its other workers are forgotten: the caller stops them */
+    SP_SCHED_WORKER_UP,    /* a worker accepts calls */
+    SP_SCHED_WORKER_DRAIN, /* no new calls; running ones go on */
+    SP_SCHED_WORKER_DOWN,  /* gone: its running requests END lost */
+    SP_SCHED_JOIN,         /* a request wants in */
+    SP_SCHED_CANCEL,       /* by its owner, or because nobody listens any more */
+    SP_SCHED_FINISHED,     /* the worker's last word about a request */
+    SP_SCHED_TICK,         /* time went by: deadlines, graces, estimates */
 };
 
 enum sp_sched_outcome { SP_SCHED_DONE, SP_SCHED_FAILED, SP_SCHED_CANCELED, SP_SCHED_LOST };
@@ -56,9 +62,9 @@ const char *sp_sched_outcome_to_string(enum sp_sched_outcome outcome);
 
 struct sp_sched_event {
     enum sp_sched_event_kind kind;
-    uint64_t space; /* all but CANCEL, FINISHED, TICK */
+    uint64_t space;  /* all but CANCEL, FINISHED, TICK */
     uint64_t worker; /* WORKER_* */
-    uint64_t req;   /* JOIN, CANCEL, FINISHED */
+    uint64_t req;    /* JOIN, CANCEL, FINISHED */
     union {
         struct {
             const struct sp_sched_fn *fns; /* borrowed for the call */
@@ -72,7 +78,8 @@ struct sp_sched_event {
         } worker_up;
         struct {
             uint32_t fn;
-            bool queued; /* false: `queue=False`, takes no place in the group and no rank */
+            bool queued; /* false: `queue=False`: no place in the group, no rank, no slot; at most
+                          * 256 of them per Space, waiting for a worker or running */
         } join;
         struct {
             enum sp_sched_outcome outcome; /* DONE, FAILED or CANCELED */
@@ -105,7 +112,8 @@ struct sp_sched_action {
     union {
         struct {
             enum sp_sched_refusal reason;
-            uint32_t max_size; /* for Gradio's words: "Queue is full. Max size is N and size is N." */
+            uint32_t
+                max_size; /* for Gradio's words: "Queue is full. Max size is N and size is N." */
             uint32_t size;
         } refuse;
         struct {
@@ -118,9 +126,9 @@ struct sp_sched_action {
             int64_t average_us; /* of its function, this run included; -1 unknown */
         } end;
         struct {
-            uint32_t rank;    /* 0-based among the waiting of its group */
-            uint32_t size;    /* waiting in its group */
-            int64_t eta_us;   /* until the RESULT, or SP_SCHED_NO_ETA */
+            uint32_t rank;  /* 0-based among the waiting of its group */
+            uint32_t size;  /* waiting in its group */
+            int64_t eta_us; /* until the RESULT, or SP_SCHED_NO_ETA */
         } estimate;
         uint64_t at_us;
     };
@@ -134,6 +142,7 @@ struct sp_sched_actions {
 
 struct sp_sched_options {
     uint32_t publish_min_us; /* at most one ESTIMATE per visitor in this time; 0 = each change */
+    uint32_t publish_batch;  /* waiting requests that one step goes through to publish; 0 = 1024 */
 };
 
 struct sp_sched *sp_sched_new(const struct sp_sched_options *options);
@@ -146,24 +155,25 @@ void sp_sched_free(struct sp_sched *sched);
 struct sp_sched_actions sp_sched_step(struct sp_sched *sched, const struct sp_sched_event *event,
                                       uint64_t now_us);
 
-/* --- reading the state, for pages, the CLI and metrics; changes nothing -------------------------- */
+/* --- reading the state, for pages, the CLI and metrics; changes nothing --------------------------
+ */
 
 struct sp_sched_view {
     uint64_t req;
     uint32_t fn;
     uint32_t group;
     bool running;
-    bool stopping;      /* canceled but its function has not returned */
-    uint32_t rank;      /* while waiting */
-    uint64_t since_us;  /* when it joined */
-    uint64_t start_us;  /* when it was dispatched, 0 while waiting */
-    int64_t eta_us;     /* until the result, from `now_us`; or SP_SCHED_NO_ETA */
-    uint64_t worker;    /* while running */
+    bool stopping;     /* canceled but its function has not returned */
+    uint32_t rank;     /* while waiting */
+    uint64_t since_us; /* when it joined */
+    uint64_t start_us; /* when it was dispatched, 0 while waiting */
+    int64_t eta_us;    /* until the result, from `now_us`; or SP_SCHED_NO_ETA */
+    uint64_t worker;   /* while running */
 };
 
 struct sp_sched_totals {
     uint32_t waiting;
-    uint32_t running;
+    uint32_t running; /* and not stopping */
     uint32_t stopping;
     uint32_t workers;
     uint64_t joined; /* since the Space was first set */

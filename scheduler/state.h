@@ -72,6 +72,10 @@ struct group {
     uint64_t cool_us;          /* no publishing before this */
     bool cooling;
     bool changed; /* somebody who waits here may have to be told something new */
+    bool passing; /* a pass over the line is half done: */
+    uint32_t pass_rank;
+    struct request *pass_next;          /* the next to be told; NULL at the end */
+    struct sp_estimate_line pass_ahead; /* of those it has seen */
 };
 
 struct worker {
@@ -154,6 +158,7 @@ void sp_sched_forget(struct sp_sched *sched, struct request *req);
 void sp_sched_run_graces(struct sp_sched *sched);
 
 /* publish.c: who is told what, and when */
+struct request *sp_sched_behind(const struct request *req); /* in its line; NULL for the last */
 void sp_sched_changed(struct sp_sched *sched, struct group *group);
 void sp_sched_changed_all(struct sp_sched *sched, struct space *space);
 void sp_sched_tell(struct sp_sched *sched, struct request *req, uint32_t rank, int64_t eta_us);

@@ -23,6 +23,7 @@ enum broken {
     NO_KILL,
     SIZE_PLUS_ONE,
     BLIND_HEAD,
+    RERUN_LOST,
     RANK_PLUS_ONE, /* used by test_random.c */
     ETA_PLUS_ONE,
     N_BROKEN
@@ -227,7 +228,7 @@ static inline void ref_worker_down(struct ref *ref, uint64_t worker)
         if (first && first->state != STOPPING)
             ref_end(ref, first, first->state == RUNNING ? SP_SCHED_LOST : SP_SCHED_CANCELED);
         if (first)
-            first->state = GONE;
+            first->state = ref->broken == RERUN_LOST ? WAITING : GONE;
     } while (first);
     EACH_WORKER (w)
         w->off |= w->id == worker;
