@@ -23,7 +23,12 @@ class Endpoint:
         self.inputs = dependency.inputs
         self.outputs = dependency.outputs
         raw = not dependency.options["preprocess"]
+        self.choosers = []  # inputs whose choices a handler may have changed for the session
         self.readers = [_as_is if raw else block.preprocess for block in self.inputs]
+        for index, block in enumerate(self.inputs):
+            if hasattr(block, "choose") and not raw:
+                self.choosers.append(index)
+                self.readers[index] = _as_is
         self.has_state = any(b.type == "state" for b in self.inputs + self.outputs)
         self.plain_bind = not self.binder.specials if self.binder else True
 
@@ -37,6 +42,8 @@ class Endpoint:
                 "%s needs %d input values, %d were sent" % (self.title(), len(self.inputs), got)
             )
         values = [reader(value) for reader, value in zip(self.readers, data)]
+        for index in self.choosers:
+            values[index] = self._chosen(call, index, data[index])
         if self.has_state:
             state = self.worker.sessions.get(call.session)
             for index, block in enumerate(self.inputs):
@@ -47,6 +54,11 @@ class Endpoint:
         if self.plain_bind:
             return values, {}
         return self.binder.bind(values, call)
+
+    def _chosen(self, call, index, value):
+        block = self.inputs[index]
+        changed = self.worker.sessions.choices(call.session, block)
+        return block.choose(value, block.choices if changed is None else changed)
 
     def title(self):
         return "/" + self.dependency.api_name if self.dependency.api_name else "this event"
@@ -114,6 +126,8 @@ class Endpoint:
         from .updates import update_for
 
         update = update_for(block, value)
+        if "choices" in update and hasattr(block, "choose"):
+            self.worker.sessions.get(call.session).choices[block.id] = update["choices"]
         if block.type == "state":
             if "value" in update:
                 self.worker.sessions.get(call.session).set(block, update["value"])
@@ -157,6 +171,10 @@ class Endpoint:
             from .asynchronous import finish
 
             returned = finish(call, returned)
+        elif hasattr(returned, "__anext__"):
+            from .asynchronous import drain, finish
+
+            return finish(call, drain(self, call, returned))
         call.end_with(data_text(self.results(returned, call)))
 
     def failed(self, call, error):
@@ -170,7 +188,7 @@ class Endpoint:
         call.end_with_error(error)
 
     def save_state(self, call):
-        if self.has_state:
+        if self.has_state or self.worker.sessions.known(call.session):
             self.worker.sessions.save(call.session)
 
     @property

@@ -32,11 +32,16 @@ class Cancelled(GeneratorExit):
     """
 
 
+latest = None  # the last such sentence: `from gradio import X` replaces it by one of Python's own
+
+
 def unsupported(name):
-    return Unsupported(HINT % name)
+    global latest
+    latest = HINT % name
+    return Unsupported(latest)
 
 
-def refuse(owner, arguments, known=()):
+def refuse(owner, arguments):
     """Raises for arguments that spacekit does not have. `arguments` is what **kwargs caught."""
     for name, value in arguments.items():
         if value is None or value is False:

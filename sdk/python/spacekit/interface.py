@@ -41,6 +41,7 @@ class Interface(Blocks):
     def _build(self, inputs, outputs, live, submit, clear, options):
         inputs, outputs = components_of(inputs), components_of(outputs)
         self.input_components, self.output_components = inputs, outputs
+        label_them(self.fn, inputs, outputs)
         with Row():
             with Column(variant="panel"):
                 place(inputs)
@@ -65,6 +66,22 @@ class Interface(Blocks):
         return triggers + [(c, "submit") for c in inputs if hasattr(c, "submit")]
 
 
+def label_them(fn, inputs, outputs):
+    """As Gradio: inputs are named by the function's parameters, outputs "output", "output 1"."""
+    from .signature import Binder
+
+    names = [parameter.name for parameter in Binder(fn).input_names()]
+    for block, name in zip(inputs, names):
+        set_label(block, name)
+    for index, block in enumerate(outputs):
+        set_label(block, "output" if len(outputs) == 1 else "output %d" % index)
+
+
+def set_label(block, label):
+    if block.label is None and not block.skip_api:
+        block.label = block.props["label"] = label
+
+
 def button_of(kind, given, **options):
     """Text, a component, or None for no button."""
     if not given:
@@ -83,7 +100,7 @@ def components_of(given):
     return [one if isinstance(one, Component) else by_name(one) for one in given]
 
 
-SHORTCUTS = {"text": "Textbox", "textarea": "TextArea", "str": "Textbox"}
+SHORTCUTS = {"text": "Textbox", "str": "Textbox", "files": "File", "md": "Markdown"}
 
 
 def by_name(name):

@@ -18,6 +18,8 @@ def print_error(error):
 def sentence(error, app_file):
     """`ValueError: bad (app.py, line 3)`: the innermost place that is the app's own."""
     text = "%s: %s" % (type(error).__name__, error)
+    if isinstance(error, ImportError):
+        text = _import_sentence(error) or text
     if isinstance(error, SyntaxError):
         return text  # says file and line itself
     place, trace = None, error.__traceback__
@@ -28,3 +30,15 @@ def sentence(error, app_file):
     if place is None:
         return text
     return "%s (%s, line %d)" % (text, app_file.rpartition("/")[2], place)
+
+
+def _import_sentence(error):
+    """`from gradio import X` and `import gradio.x` end in Python's words; ours say what to do."""
+    from . import errors
+
+    name = error.name or ""
+    if name in ("gradio", "spaces"):
+        return errors.latest
+    if name.startswith("gradio."):
+        return errors.HINT % ("module " + name)
+    return None

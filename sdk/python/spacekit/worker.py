@@ -21,16 +21,15 @@ class Worker:
         self.calls = {}  # (id, attempt) -> Call, those that have not ended
         self.pool = None
         self.sessions = None
-        self.root_path = ""
         self._told = False  # ready or failed has been sent
         self._telling = allocate_lock()
 
     # -- loading -----------------------------------------------------------------------------------
 
     def start(self, hello):
-        from . import loader
+        from . import files, loader
 
-        self.root_path = hello.get("root") or ""
+        files.root_path = hello.get("root") or ""
         self.threads = hello.get("threads") or 0
         context.Building.on_launch = self.serve
         try:

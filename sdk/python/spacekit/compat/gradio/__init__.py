@@ -2,16 +2,50 @@
 
 from spacekit import COMPAT_VERSION as __version__
 from spacekit.blocks import Blocks
-from spacekit.components import *
-from spacekit.errors import Error, unsupported as _unsupported
+from spacekit.components import (
+    HTML,
+    JSON,
+    Button,
+    Checkbox,
+    CheckboxGroup,
+    ClearButton,
+    Component,
+    Dropdown,
+    File,
+    Image,
+    Label,
+    Markdown,
+    Number,
+    Radio,
+    Slider,
+    State,
+    Text,
+    TextArea,
+    Textbox,
+)
+from spacekit.endpoint import SKIP as _SKIP
+from spacekit.errors import Error
+from spacekit.errors import unsupported as _unsupported
 from spacekit.events import on
 from spacekit.interface import Interface
 from spacekit.layout import Accordion, Column, Group, Row, Tab, TabItem, Tabs
+from spacekit.messages import EventData, Info, Progress, Request, SelectData, Success, Warning
+from spacekit.updates import update
 
 __spacekit__ = True
 
 
+def skip():
+    """Returned by a handler for an output that stays as it is."""
+    return _SKIP
+
+
 def __getattr__(name):
+    # hasattr(gr, "X") must answer, tools look for dunder names, and `themes` is imported lazily.
+    if name == "themes":
+        from importlib import import_module
+
+        return import_module("gradio.themes")
     if name.startswith("__"):
         raise AttributeError(name)
     raise _unsupported("gr." + name)
