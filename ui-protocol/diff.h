@@ -3,7 +3,8 @@
  * (/call, the 3.x WebSocket, sse and sse_v1).
  *
  * Edits are [action, path, value] with replace, append, add and delete, as Gradio's clients read
- * them. They come from an app and are hostile: a broken edit changes nothing and is an error.
+ * them. They come from an app and are hostile: path, depth, size and the work that they cause are
+ * bounded.
  */
 #ifndef SP_UI_PROTOCOL_DIFF_H
 #define SP_UI_PROTOCOL_DIFF_H
@@ -21,14 +22,16 @@ struct sp_error;
 
 /*
  * `*value` is an array with one value per output; `ops` an array with one list of edits per output
- * ([] = unchanged). Replaces `*value` by the edited one; on failure it stays as it was.
- * SP_ERR_INVALID for a broken edit, SP_ERR_LIMIT when the result would be too large.
+ * ([] = unchanged). Edits `*value`. After a failure it is half edited: drop it. SP_ERR_INVALID for
+ * a broken edit, SP_ERR_LIMIT when the result, or the work it takes, would be too large.
  */
 int sp_diff_apply(json_t **value, const json_t *ops, struct sp_error *err);
 
 /*
- * The same on raw JSON: `data` (raw array, at most SP_DIFF_VALUE_MAX) edited by `ops` (raw array)
- * is appended to `out`.
+ * The same on raw JSON: `data` (raw array) edited by `ops` (raw array) is appended to `out`, which
+ * is unchanged after a failure. SP_ERR_INVALID also when a value is none that jansson can hold
+ * (whole numbers beyond 64 bits): the partial result is left out then; the final one never comes
+ * this way.
  */
 int sp_diff_fold(struct sp_slice data, struct sp_slice ops, struct sp_buf *out,
                  struct sp_error *err);
