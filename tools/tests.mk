@@ -41,3 +41,84 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO)
 	@clang $(FUZZ_FLAGS) -o $@ $< $(BASE) $(PROTO) $(LIBS_base)
 
 -include $(patsubst tests/%.c,$(BUILD)/obj/tests/%.d,$(UNIT_SRC) $(BENCH_SRC))
+
+# --- targets ----------------------------------------------------------------------------------------------
+
+.PHONY: help deps run install clean test unit check asan tsan fuzz bench fmt fmt-check lint docs cover test-bins
+
+help:
+	@echo "make             build spacesd, spaces, the launcher and the page into $(BUILD)/"
+	@echo "make deps        install the Debian packages that are missing (asks first)"
+	@echo "make run         serve the examples on http://127.0.0.1:7860 (LISTEN=ADDR:PORT)"
+	@echo "make test        every test this machine can run (T=text picks, REQUIRE=a,b forbids skips)"
+	@echo "make unit        the tests that need seconds and no privileges"
+	@echo "make check       what must pass before a push: fmt-check lint test asan fuzz"
+	@echo "make asan tsan   unit and end-to-end tests under sanitizers"
+	@echo "make fuzz        F=ws TIME=30: fuzz one parser, or each in turn"
+	@echo "make bench       speed and memory beside named peers, as ratios (B=get picks)"
+	@echo "make fmt lint    formatting; include arrows, clang-tidy, docs links"
+	@echo "make docs        regenerate docs/config.md and docs/cli.md"
+	@echo "make install     into PREFIX=$(PREFIX)"
+	@echo "make clean"
+
+deps:
+	@sh tools/deps.sh
+
+run:
+	@sh tools/deps.sh build
+	@$(MAKE) --no-print-directory build
+	@BUILD=$(BUILD) LISTEN=$(LISTEN) sh tools/run.sh
+
+test-bins: $(UNIT_BIN)
+
+# Tests build with the fault points in; the programs under test are the ones that ship plus these.
+test: deps
+	@$(MAKE) --no-print-directory build test-bins FAULTS=1 BUILD=$(BUILD)-test
+	@$(PYTHON) tools/test.py $(BUILD)-test --only "$(T)" --require "$(REQUIRE)"
+
+unit:
+	@$(MAKE) --no-print-directory build test-bins FAULTS=1 BUILD=$(BUILD)-test
+	@$(PYTHON) tools/test.py $(BUILD)-test --unit --only "$(T)"
+
+asan:
+	@$(MAKE) --no-print-directory build test-bins FAULTS=1 BUILD=$(BUILD)-asan SANITIZE=address,undefined OPT="-O1 -g"
+	@$(PYTHON) tools/test.py $(BUILD)-asan --only "$(T)"
+
+tsan:
+	@$(MAKE) --no-print-directory test-bins FAULTS=1 BUILD=$(BUILD)-tsan SANITIZE=thread OPT="-O1 -g"
+	@$(PYTHON) tools/test.py $(BUILD)-tsan --unit --only "unit/runtime"
+
+TIME ?= 30
+fuzz: $(if $(F),$(BUILD)/fuzz/fuzz_$(F),$(FUZZ_BIN))
+	@sh tools/fuzz.sh $(TIME) $^
+
+bench: build $(BENCH_BIN)
+	@$(PYTHON) tools/bench.py $(BUILD) --only "$(B)"
+
+C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+fmt:
+	@clang-format -i $(C_FILES)
+fmt-check:
+	@clang-format --dry-run -Werror $(C_FILES)
+
+lint:
+	@$(PYTHON) tools/lint.py
+	@sh tools/tidy.sh
+
+check: fmt-check lint test asan
+	@$(MAKE) --no-print-directory build test-bins CC=clang BUILD=$(BUILD)-clang
+	@$(MAKE) --no-print-directory fuzz TIME=30
+
+docs: build
+	@$(BUILD)/spacesd --config-docs > docs/config.md
+	@$(BUILD)/spaces help --markdown > docs/cli.md
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec $(DESTDIR)$(PREFIX)/lib/spacesd $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(BUILD)/spacesd $(BUILD)/spaces $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/spaces-launcher $(DESTDIR)$(PREFIX)/libexec/
+	cp -r sdk/python $(DESTDIR)$(PREFIX)/lib/spacesd/
+	$(BUILD)/spaces man > $(DESTDIR)$(PREFIX)/share/man/man1/spaces.1
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-test $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang

@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+"""Checks what a compiler does not: include arrows between folders, dead links in docs, headers that
+do not stand on their own name, words that do not belong here. One line per finding; exit 1 if any."""
+
+import os
+import re
+import subprocess
+import sys
+
+# Who may include whom: docs/architecture.md has the picture.
+ARROWS = {
+    "base": {"base"},
+    "ui-protocol": {"ui-protocol", "base"},
+    "scheduler": {"scheduler", "base"},
+    "sandbox": {"sandbox", "base"},
+    "sandbox/launcher": {"sandbox/launcher", "sandbox", "base"},
+    "runtime": {"runtime", "sandbox", "scheduler", "ui-protocol", "base"},
+    "helpers": {"helpers", "base"},
+    "cli": {"cli", "ui-protocol", "base"},
+}
+# A library belongs to the folders (or files) that style says.
+LIBRARIES = {
+    "uv.h": r"runtime/", "sqlite3.h": r"runtime/store", "sodium.h": r"runtime/(auth|snapshot|staging)",
+    "seccomp.h": r"sandbox/", "libcgroup.h": r"sandbox/", "curl/curl.h": r"(cli|helpers)/", "yaml.h": r"runtime/card",
+    "jansson.h": r"(base/json|runtime/|cli/|ui-protocol/diff)",
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+LIMIT_LINES = 700
+
+
+def tracked(*patterns):
+    out = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+                         capture_output=True, text=True, check=True).stdout
+    return [path for path in out.splitlines() if os.path.exists(path)]
+
+
+def folder_of(path):
+    folder = os.path.dirname(path)
+    return folder if folder in ARROWS else path.split("/")[0]
+
+
+def check_includes(path, findings):
+    folder = folder_of(path)
+    if folder not in ARROWS:
+        return
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            own, system = match.groups()
+            if own and folder_of(own) in ARROWS and folder_of(own) not in ARROWS[folder]:
+                findings.append(f"{path}:{number}: {folder} may not include {own}")
+            if system in LIBRARIES and not re.match(LIBRARIES[system], path):
+                findings.append(f"{path}:{number}: <{system}> does not belong here")
+            if own and own.endswith("-internal.h") and os.path.dirname(own) != os.path.dirname(path):
+                findings.append(f"{path}:{number}: {own} is internal to its folder")
+
+
+def check_guard(path, findings):
+    with open(path, encoding="utf-8") as file:
+        if not re.search(r"#ifndef SP_[A-Z0-9_]+_H\n#define SP_[A-Z0-9_]+_H", file.read()):
+            findings.append(f"{path}:1: no include guard of the form SP_FOLDER_FILE_H")
+
+
+def check_length(path, findings):
+    with open(path, encoding="utf-8") as file:
+        lines = sum(1 for _ in file)
+    if lines > LIMIT_LINES:
+        findings.append(f"{path}:1: {lines} lines: two ideas in one file?")
+
+
+def check_links(path, findings):
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            for target in LINK.findall(line):
+                if re.match(r"[a-z]+:", target):
+                    continue
+                if not os.path.exists(os.path.normpath(os.path.join(os.path.dirname(path), target))):
+                    findings.append(f"{path}:{number}: link to {target}, which is not there")
+
+
+def main():
+    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    findings = []
+    for path in tracked("*.c", "*.h"):
+        check_includes(path, findings)
+        check_length(path, findings)
+        if path.endswith(".h"):
+            check_guard(path, findings)
+    for path in tracked("*.py", "*.ts"):
+        check_length(path, findings)
+    for path in tracked("*.md"):
+        check_links(path, findings)
+    for folder in sorted({path.split("/")[0] for path in tracked() if "/" in path} - {".ci"}):
+        if folder not in ("docs",) and not os.path.exists(f"{folder}/README.md"):
+            findings.append(f"{folder}/: no README.md")
+    print("\n".join(findings) if findings else "lint: nothing found")
+    sys.exit(1 if findings else 0)
+
+
+if __name__ == "__main__":
+    main()
