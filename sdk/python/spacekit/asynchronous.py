@@ -41,16 +41,17 @@ def _start_task(running, worker, call):
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
     with call.lock:
-        cancelled = call.cancelled
+        # A cancel from now on is queued behind the task's first step. One that came before is seen
+        # by that step: cancelling a task that has not begun would skip its `finally`.
         call.on_cancel = lambda: running.call_soon_threadsafe(task.cancel)
-    if cancelled:
-        task.cancel()
 
 
 async def _serve(worker, call):
     current_call.set(call)
     endpoint = call.endpoint
     try:
+        if call.cancelled:
+            raise Cancelled()
         positional, named = endpoint.arguments(call)
         if endpoint.kind == ASYNC:
             returned = await endpoint.fn(*positional, **named)
