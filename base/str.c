@@ -46,7 +46,12 @@ struct sp_slice sp_slice_trim(struct sp_slice s)
 
 char *sp_slice_dup(struct sp_slice s)
 {
-    return sp_strndup(s.ptr ? s.ptr : "", s.len);
+    char *copy = sp_alloc0(s.len + 1, 1);
+
+    /* Not strndup: a slice may hold zero bytes (an address as the key of a map). */
+    if (s.len)
+        memcpy(copy, s.ptr, s.len);
+    return copy;
 }
 
 bool sp_slice_split(struct sp_slice *rest, char sep, struct sp_slice *ret)
