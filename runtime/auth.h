@@ -37,7 +37,8 @@ const struct sp_user *sp_auth_by_token(struct sp_auth *auth, struct sp_slice tok
 const struct sp_user *sp_auth_by_session(struct sp_auth *auth, struct sp_slice cookie);
 const struct sp_user *sp_auth_by_name(struct sp_auth *auth, struct sp_slice name);
 /* Calls `each` in order of name. */
-void sp_auth_each(struct sp_auth *auth, void (*each)(void *arg, const struct sp_user *user), void *arg);
+void sp_auth_each(struct sp_auth *auth, void (*each)(void *arg, const struct sp_user *user),
+                  void *arg);
 
 /* `secret` is the new token, session cookie or link secret; valid during the callback. */
 typedef void sp_auth_secret_fn(void *arg, const struct sp_error *err, const struct sp_user *user,
@@ -52,7 +53,9 @@ void sp_auth_add_token(struct sp_auth *auth, const char *user, const char *label
 /* A one-time secret for /login#SECRET, valid for login.ttl. */
 void sp_auth_add_login(struct sp_auth *auth, const char *user, sp_auth_secret_fn *done, void *arg);
 /* Token or one-time secret in, session cookie out; a one-time secret is spent. SP_ERR_DENIED. */
-void sp_auth_login(struct sp_auth *auth, struct sp_slice secret, sp_auth_secret_fn *done, void *arg);
-void sp_auth_logout(struct sp_auth *auth, struct sp_slice cookie, sp_auth_secret_fn *done, void *arg);
+void sp_auth_login(struct sp_auth *auth, struct sp_slice secret, sp_auth_secret_fn *done,
+                   void *arg);
+void sp_auth_logout(struct sp_auth *auth, struct sp_slice cookie, sp_auth_secret_fn *done,
+                    void *arg);
 
 #endif

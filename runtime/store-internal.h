@@ -66,6 +66,7 @@ struct store_request {
     /* asked */
     struct sp_store_txn txn; /* arrays and bytes follow the request in the same allocation */
     const char *key;         /* RANGE, WATCH: likewise */
+    const char *from;        /* RANGE with prefix: the first key that may be answered */
     bool prefix;
     size_t limit;
     uint64_t ttl_ms;

@@ -34,6 +34,9 @@ int sp_store_open(uv_loop_t *loop, const char *dir, struct sp_store **ret, struc
 /* Finishes what was asked, stops the thread, then calls `closed`. */
 void sp_store_close(struct sp_store *store, void (*closed)(void *arg), void *arg);
 
+/* The loop it calls back on. */
+uv_loop_t *sp_store_loop(const struct sp_store *store);
+
 struct sp_store_kv {
     const char *key;
     struct sp_slice value;
@@ -56,6 +59,10 @@ typedef void sp_store_range_fn(void *arg, const struct sp_error *err,
 /* One key, or all keys that begin with `key` when `prefix`. limit 0 = 10,000. */
 int sp_store_range(struct sp_store *store, const char *key, bool prefix, size_t limit,
                    sp_store_range_fn *done, void *arg, struct sp_error *err);
+
+/* The keys that begin with `prefix` and come after `after`: the next page when `more` was set. */
+int sp_store_range_after(struct sp_store *store, const char *prefix, const char *after,
+                         size_t limit, sp_store_range_fn *done, void *arg, struct sp_error *err);
 
 /* What a transaction compares: all must hold. */
 struct sp_store_compare {
@@ -83,7 +90,7 @@ struct sp_store_txn {
 /* `succeeded`: which branch ran. `err` is set when neither did (full disk: SP_ERR_UNAVAILABLE). */
 typedef void sp_store_txn_fn(void *arg, const struct sp_error *err, bool succeeded, uint64_t rev);
 
-/* Everything in `txn` is copied. At most 128 operations. */
+/* Everything in `txn` is copied. At most 128 operations; a branch names no key twice. */
 int sp_store_txn(struct sp_store *store, const struct sp_store_txn *txn, sp_store_txn_fn *done,
                  void *arg, struct sp_error *err);
 /* A transaction of one PUT or one DELETE without comparison. */

@@ -14,7 +14,7 @@ const char *const store_statement_sql[STORE_S_COUNT] = {
     [STORE_S_RELEASE] = "RELEASE one",
     [STORE_S_ROLLBACK_TO] = "ROLLBACK TO one",
     [STORE_S_GET] = "SELECT " ROW_COLUMNS " FROM kv WHERE key = ?1",
-    [STORE_S_RANGE] = "SELECT " ROW_COLUMNS " FROM kv WHERE key >= ?1 AND key < ?1 || x'7f'"
+    [STORE_S_RANGE] = "SELECT " ROW_COLUMNS " FROM kv WHERE key >= ?3 AND key < ?1 || x'7f'"
                       " ORDER BY key LIMIT ?2",
     [STORE_S_PUT] = "INSERT INTO kv (key, value, create_rev, mod_rev, version, lease)"
                     " VALUES (?1, ?2, ?3, ?3, 1, ?4) ON CONFLICT (key) DO UPDATE SET"

@@ -309,25 +309,64 @@ static void submit(struct sp_store *store, struct store_request *request)
     uv_mutex_unlock(&store->lock);
 }
 
-int sp_store_range(struct sp_store *store, const char *key, bool prefix, size_t limit,
-                   sp_store_range_fn *done, void *arg, struct sp_error *err)
+/* Keys from `from` on, or the one key, copied into the request. */
+static struct store_request *key_request(struct sp_store *store, enum store_request_type type,
+                                         const char *key, const char *from, void *arg,
+                                         struct sp_error *err)
 {
+    size_t key_size = strlen(key) + 1;
+    size_t from_size = strlen(from) + 1;
     struct store_request *request;
-    size_t size = strlen(key) + 1;
-    int r;
+    char *at;
 
-    if ((r = store_check_key(key, prefix, err)) < 0 || (r = check_open(store, size, err)) < 0)
-        return r;
-    request = request_new(STORE_RANGE, size, arg, err);
+    if (check_open(store, key_size + from_size, err) < 0)
+        return NULL;
+    request = request_new(type, key_size + from_size, arg, err);
     if (!request)
-        return -ENOMEM;
-    memcpy(request + 1, key, size);
-    request->key = (const char *)(request + 1);
+        return NULL;
+    at = (char *)(request + 1);
+    memcpy(at, key, key_size);
+    memcpy(at + key_size, from, from_size);
+    request->key = at;
+    request->from = at + key_size;
+    return request;
+}
+
+static int range(struct sp_store *store, const char *key, const char *from, bool prefix,
+                 size_t limit, sp_store_range_fn *done, void *arg, struct sp_error *err)
+{
+    struct store_request *request = key_request(store, STORE_RANGE, key, from, arg, err);
+
+    if (!request)
+        return -EAGAIN;
     request->prefix = prefix;
     request->limit = limit;
     request->done.range = done;
     submit(store, request);
     return 0;
+}
+
+int sp_store_range(struct sp_store *store, const char *key, bool prefix, size_t limit,
+                   sp_store_range_fn *done, void *arg, struct sp_error *err)
+{
+    int r = store_check_key(key, prefix, err);
+
+    return r < 0 ? r : range(store, key, key, prefix, limit, done, arg, err);
+}
+
+int sp_store_range_after(struct sp_store *store, const char *prefix, const char *after,
+                         size_t limit, sp_store_range_fn *done, void *arg, struct sp_error *err)
+{
+    char from[SP_STORE_KEY_MAX + 2];
+    int r;
+
+    if ((r = store_check_key(prefix, true, err)) < 0 || (r = store_check_key(after, true, err)) < 0)
+        return r;
+    /* No key holds a byte this low, so it is the place right behind `after`. */
+    (void)snprintf(from, sizeof(from), "%s\x01", after);
+    if (strcmp(from, prefix) < 0)
+        (void)snprintf(from, sizeof(from), "%s", prefix);
+    return range(store, prefix, from, true, limit, done, arg, err);
 }
 
 /* --- transactions
@@ -414,16 +453,13 @@ int sp_store_watch(struct sp_store *store, const char *prefix, uint64_t from_rev
 {
     struct store_request *request;
     struct sp_store_watch *watch;
-    size_t size = strlen(prefix) + 1;
     int r;
 
-    if ((r = store_check_key(prefix, true, err)) < 0 || (r = check_open(store, size, err)) < 0)
+    if ((r = store_check_key(prefix, true, err)) < 0)
         return r;
-    request = request_new(STORE_WATCH, size, NULL, err);
+    request = key_request(store, STORE_WATCH, prefix, "", NULL, err);
     if (!request)
-        return -ENOMEM;
-    memcpy(request + 1, prefix, size);
-    request->key = (const char *)(request + 1);
+        return -EAGAIN;
     request->from_rev = from_rev;
 
     watch = sp_new0(struct sp_store_watch);
@@ -454,6 +490,11 @@ void sp_store_unwatch(struct sp_store_watch *watch)
 /* --- life
  * -------------------------------------------------------------------------------------------------
  */
+
+uv_loop_t *sp_store_loop(const struct sp_store *store)
+{
+    return store->loop;
+}
 
 int sp_store_open(uv_loop_t *loop, const char *dir, struct sp_store **ret, struct sp_error *err)
 {

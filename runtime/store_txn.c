@@ -104,8 +104,10 @@ static int run_range(struct store_db *db, struct store_request *request)
 
     request->rev = db->rev;
     store_bind_text(stmt, 1, request->key);
-    if (request->prefix)
+    if (request->prefix) {
         store_bind_u64(stmt, 2, limit + 1); /* one more tells whether there is more */
+        store_bind_text(stmt, 3, request->from);
+    }
     while ((r = sqlite3_step(stmt)) == SQLITE_ROW) {
         if (rows->count == limit || rows->bytes > STORE_RANGE_BYTES_MAX) {
             rows->more = true;

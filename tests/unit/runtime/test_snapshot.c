@@ -234,8 +234,7 @@ static void test_paths_that_leave_or_confuse_are_refused(void **state)
                                       ".",
                                       "./",
                                       "a\nb",
-                                      "a\x7f"
-                                      "b",
+                                      "a\x7fz",
                                       "\xff",
                                       ".git",
                                       ".git/config",

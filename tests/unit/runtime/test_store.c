@@ -269,6 +269,33 @@ static void test_a_prefix_range_is_in_key_order_and_says_when_it_is_cut(void **s
     assert_int_equal(f->count, 5);
 }
 
+static void test_pages_of_a_long_range_follow_each_other(void **state)
+{
+    struct fix *f = *state;
+    char last[64] = "";
+    size_t seen = 0;
+
+    put(f, "/a", "before");
+    put(f, "/q", "after");
+    for (int i = 0; i < 10; i++) {
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "/p/%d", i * 7); /* "/p/7" is a prefix of "/p/70"'s kin */
+        put(f, key, "x");
+    }
+    do {
+        f->called = false;
+        assert_int_equal(sp_store_range_after(f->store, "/p/", last, 3, on_range, f, NULL), 0);
+        wait_for(f, &f->called);
+        for (size_t i = 0; i < f->count; i++) {
+            assert_true(strcmp(f->keys[i], last) > 0);
+            (void)snprintf(last, sizeof(last), "%s", f->keys[i]);
+        }
+        seen += f->count;
+    } while (f->more);
+    assert_int_equal(seen, 10);
+}
+
 static void test_values_may_be_empty_and_hold_any_bytes(void **state)
 {
     struct fix *f = *state;
@@ -919,6 +946,7 @@ int main(void)
         ROW(test_a_key_that_was_put_is_read_back_with_its_revisions),
         ROW(test_an_absent_key_is_no_error),
         ROW(test_a_prefix_range_is_in_key_order_and_says_when_it_is_cut),
+        ROW(test_pages_of_a_long_range_follow_each_other),
         ROW(test_values_may_be_empty_and_hold_any_bytes),
         ROW(test_wrong_keys_and_too_large_values_are_refused_at_once),
         ROW(test_a_transaction_runs_the_branch_its_comparison_chooses),
