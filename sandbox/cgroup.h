@@ -1,0 +1,97 @@
+/*
+ * sandbox/cgroup.h - one group per sandbox: limits, usage, kill. Version 1, version 2, and the
+ * mixed layout where the controllers are on version 1 and a bare version 2 tree stands beside them.
+ *
+ * A host is a table: where each controller's tree is. Everything below works on paths made from
+ * that table, so a test can hand in a folder of plain files. Names are never used twice: a group
+ * that was killed once kills whoever is born in it (seen on Linux 6.18).
+ *
+ * Groups are made and limited through libcgroup; kill, usage and removal are plain file work,
+ * because libcgroup's own delete sets tasks free and its reads are slow.
+ */
+#ifndef SP_SANDBOX_CGROUP_H
+#define SP_SANDBOX_CGROUP_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sandbox/launch.h"
+
+struct sp_error;
+
+enum sp_cgroup_tree {
+    SP_CGROUP_CPU,
+    SP_CGROUP_MEMORY,
+    SP_CGROUP_PIDS,
+    SP_CGROUP_CPUACCT, /* version 1 without a version 2 tree: the only CPU counter there */
+    SP_CGROUP_UNIFIED, /* version 2: kill, and the counters that need no controller */
+    SP_CGROUP_TREES,
+};
+
+struct sp_cgroup_host {
+    char mount[SP_CGROUP_TREES][256]; /* "" = not there */
+    bool v2;                          /* cpu, memory and pids live on the unified tree */
+    bool has_memsw;                   /* version 1 can limit memory and swap together */
+    bool use_lib;                     /* through libcgroup; otherwise plain files */
+    char prefix[256]; /* "" or the delegated group's path, without slashes at the ends */
+};
+
+/* One value to write, in the order in which the kernel wants them. */
+struct sp_cgroup_knob {
+    enum sp_cgroup_tree tree;
+    char key[40];
+    char value[48];
+    bool optional; /* go on when the kernel does not have it */
+};
+#define SP_CGROUP_KNOBS 12
+
+struct sp_cgroup {
+    char name[128]; /* below the prefix: "spacesd-<state>/<sandbox>" */
+    int procs[SP_CGROUP_TREES];
+    int dir_v2; /* for clone3(CLONE_INTO_CGROUP) */
+    int usage_fd[8];
+    uint64_t seen_oom_kills; /* for sp_cgroup_oomed */
+    bool exists;
+};
+
+/* Reads the text of /proc/self/mountinfo. Pure. */
+void sp_cgroup_parse_mountinfo(const char *text, struct sp_cgroup_host *ret);
+/* This machine: mounts, controllers, delegation, libcgroup. Fails when no limit can be set at all.
+ */
+int sp_cgroup_host_init(struct sp_cgroup_host *ret, struct sp_error *err);
+/* True when a group there can limit this. */
+bool sp_cgroup_can(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree);
+
+/* What to write for these limits; returns how many. Pure. */
+size_t sp_cgroup_knobs(const struct sp_cgroup_host *host, const struct sp_launch_limits *limits,
+                       struct sp_cgroup_knob ret[SP_CGROUP_KNOBS]);
+
+/* The group above all sandboxes, capped at the host minus a reserve. Exists already: fine. */
+int sp_cgroup_parent(const struct sp_cgroup_host *host, const char *name, uint64_t memory_bytes,
+                     struct sp_error *err);
+/* A cleared group. */
+void sp_cgroup_init(struct sp_cgroup *group);
+/* Makes and limits it, keeps descriptors open. On failure nothing is left. */
+int sp_cgroup_create(const struct sp_cgroup_host *host, const char *name,
+                     const struct sp_launch_limits *limits, struct sp_cgroup *ret,
+                     struct sp_error *err);
+/* Moves the calling process in; `born_in_v2`: clone3 has done that tree. Async-signal-safe. */
+int sp_cgroup_enter(const struct sp_cgroup *group, bool born_in_v2);
+/* Counters; what the host does not count stays 0. */
+void sp_cgroup_usage(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                     struct sp_launch_usage *ret);
+/* True when the memory limit has killed something since the last call. */
+bool sp_cgroup_oomed(const struct sp_cgroup_host *host, struct sp_cgroup *group);
+/* SIGKILL to every process in it. */
+void sp_cgroup_kill(const struct sp_cgroup_host *host, const struct sp_cgroup *group);
+/* Removes the folders: -EBUSY while something lives in it, 0 when nothing is left. */
+int sp_cgroup_remove(const struct sp_cgroup_host *host, struct sp_cgroup *group);
+/* Closes the descriptors. */
+void sp_cgroup_done(struct sp_cgroup *group);
+/* Kills and removes `name` and all groups in it, whoever made them; waits at most `wait_ms`. */
+int sp_cgroup_sweep(const struct sp_cgroup_host *host, const char *name, unsigned wait_ms,
+                    struct sp_error *err);
+
+#endif

@@ -1,0 +1,454 @@
+#include "sandbox/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "sandbox/ctl.h"
+#include "sandbox/privs.h"
+#include "sandbox/walk.h"
+
+#define CTL         3
+#define WORKERS_MAX 64
+#define FIRST_TAG   20000u /* groups nobody else has: the tags of workers */
+#define TAGS        40000u
+#define SWEEP_MS    3   /* between two looks for what a dead worker left behind */
+#define SWEEPS_MAX  200 /* then the whole sandbox is ended instead */
+#define FOREVER     UINT64_MAX
+
+enum worker_state {
+    WORKER_FREE,
+    WORKER_RUNNING,
+    WORKER_STOPPING, /* TERM is sent; killed at `kill_at` */
+    WORKER_SWEEPING, /* its main process is reaped or killed; descendants may live */
+};
+
+struct worker {
+    enum worker_state state;
+    uint64_t id;
+    pid_t pid; /* 0 once reaped */
+    gid_t tag;
+    uint64_t kill_at;
+    unsigned sweeps;
+    int status, signal;
+};
+
+struct init {
+    const struct sp_init_plan *plan;
+    struct worker workers[WORKERS_MAX];
+    unsigned next_tag;
+    int sigchld;
+    bool has_pid_ns;
+    bool childless; /* waitpid said that nothing is left */
+    bool stopping;
+    uint64_t kill_all_at;
+};
+
+static void tell(enum sp_ctl_kind kind, uint64_t worker, int status, int sig, const char *text)
+{
+    static struct sp_ctl msg; /* 4 KiB: not on a stack that a signal may need */
+
+    sp_ctl_init(&msg, kind);
+    msg.worker = worker;
+    msg.status = status;
+    msg.signal = sig;
+    (void)snprintf(msg.text, sizeof(msg.text), "%s", text);
+    (void)sp_ctl_send(CTL, &msg, NULL, 0); /* the launcher gone: the next recv ends us */
+}
+
+static struct worker *find(struct init *init, uint64_t id)
+{
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        if (init->workers[i].state != WORKER_FREE && init->workers[i].id == id)
+            return &init->workers[i];
+    return NULL;
+}
+
+static struct worker *find_pid(struct init *init, pid_t pid)
+{
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        if (init->workers[i].state != WORKER_FREE && init->workers[i].pid == pid)
+            return &init->workers[i];
+    return NULL;
+}
+
+/* --- killing ------------------------------------------------------------------------------------
+ */
+
+/* Everything but us, in one call that no fork loop can slip through. */
+static void kill_all(const struct init *init, int sig)
+{
+    if (init->has_pid_ns)
+        (void)kill(-1, sig);
+    else if (sig == SIGKILL)
+        (void)sp_walk_kill_below(getpid());
+    else
+        for (size_t i = 0; i < WORKERS_MAX; i++)
+            if (init->workers[i].state != WORKER_FREE && init->workers[i].pid > 0)
+                (void)kill(init->workers[i].pid, sig);
+}
+
+static bool is_alone(const struct init *init, const struct worker *worker)
+{
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        if (&init->workers[i] != worker &&
+            (init->workers[i].state == WORKER_RUNNING || init->workers[i].state == WORKER_STOPPING))
+            return false;
+    return true;
+}
+
+/* True when nothing that carries the worker's tag lives. */
+static bool sweep(struct init *init, struct worker *worker)
+{
+    if (init->childless)
+        return true;
+    /* The only worker: all there is came from it. Also when tags alone do not get to the end. */
+    if (is_alone(init, worker) || worker->sweeps++ > SWEEPS_MAX) {
+        kill_all(init, SIGKILL);
+        return false;
+    }
+    return worker->pid == 0 && sp_walk_kill_tagged(worker->tag) == 0;
+}
+
+static void start_sweep(struct worker *worker)
+{
+    if (worker->pid > 0)
+        (void)kill(worker->pid, SIGKILL);
+    worker->state = WORKER_SWEEPING;
+    worker->sweeps = 0;
+}
+
+static void reap(struct init *init)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct worker *worker = find_pid(init, pid);
+
+        if (!worker)
+            continue; /* an orphan that became ours */
+        worker->pid = 0;
+        worker->status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        worker->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        start_sweep(worker);
+    }
+    init->childless = pid < 0 && errno == ECHILD;
+}
+
+static void sweep_all(struct init *init)
+{
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        struct worker *worker = &init->workers[i];
+
+        if (worker->state != WORKER_SWEEPING || !sweep(init, worker))
+            continue;
+        tell(SP_CTL_EXITED, worker->id, worker->status, worker->signal, "");
+        worker->state = WORKER_FREE;
+    }
+}
+
+/* --- starting
+ * ------------------------------------------------------------------------------------- */
+
+/* Cuts the packed strings apart; false when they are not `count` terminated strings. */
+static bool unpack(char *text, size_t len, size_t *at, char **ret, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char *end = *at < len ? memchr(text + *at, '\0', len - *at) : NULL;
+
+        if (!end)
+            return false;
+        ret[i] = text + *at;
+        *at = (size_t)(end - text) + 1;
+    }
+    ret[count] = NULL;
+    return true;
+}
+
+/* 0 is /dev/null, 1 and 2 the log, 3 the protocol; all others close at exec. */
+static int arrange_fds(int sock, int log, int *report)
+{
+    sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
+    log = fcntl(log, F_DUPFD_CLOEXEC, 10);
+    *report = fcntl(*report, F_DUPFD_CLOEXEC, 10);
+    if (sock < 0 || log < 0 || *report < 0)
+        return -errno;
+    if (dup2(log, 1) < 0 || dup2(log, 2) < 0 || dup2(sock, 3) < 0)
+        return -errno;
+    return close_range(4, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static int become_app(const struct init *init, gid_t tag)
+{
+    uid_t uid = init->plan->app_uid;
+    gid_t gid = init->plan->app_gid;
+    int r;
+
+    if (geteuid() == 0 &&
+        (setgroups(1, &tag) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0))
+        return -errno;
+    r = sp_privs_drop_all();
+    if (r < 0)
+        return r;
+    if (!init->has_pid_ns)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    return 0;
+}
+
+/* In the child. A failure travels through the pipe as {errno, step}; exec closes it. */
+static void __attribute__((noreturn))
+exec_worker(const struct init *init, gid_t tag, char **argv, char **env, const int *fds, int report)
+{
+    char here[600];
+    int failed[2] = {0, 0};
+
+    (void)setsid();
+    sp_privs_reset_signals();
+    failed[1] = 1;
+    failed[0] = arrange_fds(fds[0], fds[1], &report);
+    if (failed[0] == 0) {
+        failed[1] = 2;
+        failed[0] = become_app(init, tag);
+    }
+    if (failed[0] == 0) {
+        failed[1] = 3;
+        /* getcwd says "(unreachable)" where the folder lies outside of the root. */
+        if (chdir(init->plan->app_dir) < 0 || !getcwd(here, sizeof(here)) || here[0] != '/')
+            failed[0] = -errno;
+    }
+    if (failed[0] == 0) {
+        failed[1] = 4;
+        (void)execve(argv[0], argv, env);
+        failed[0] = -errno;
+    }
+    (void)!write(report, failed, sizeof(failed));
+    _exit(127);
+}
+
+static const char *step_name(int step)
+{
+    switch (step) {
+    case 1: return "arrange its descriptors";
+    case 2: return "become the app's user";
+    case 3: return "enter the app's folder";
+    default: return "execute";
+    }
+}
+
+/* Waits until the child has exec'd or failed; both are our own code, a few calls away. */
+static bool has_execed(int report, struct sp_error *err, const char *program)
+{
+    int failed[2];
+    ssize_t n;
+
+    do
+        n = read(report, failed, sizeof(failed));
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return true;
+    if (n != sizeof(failed))
+        failed[0] = -EIO;
+    (void)sp_error_set(err, failed[0] == -ENOENT ? SP_ERR_NOT_FOUND : SP_ERR_UNAVAILABLE, failed[0],
+                       "start '%.200s': %s", program, step_name(failed[1]));
+    return false;
+}
+
+static struct worker *free_worker(struct init *init)
+{
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        if (init->workers[i].state == WORKER_FREE)
+            return &init->workers[i];
+    return NULL;
+}
+
+static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, struct sp_error *err)
+{
+    static char *argv[SP_LAUNCH_ARGS_MAX + 1], *env[SP_LAUNCH_ARGS_MAX + 1];
+    struct worker *worker = free_worker(init);
+    int report[2];
+    size_t at = 0;
+    pid_t pid;
+    bool started;
+
+    if (!worker)
+        return sp_error_set(err, SP_ERR_LIMIT, 0, "start a worker: there are %d", WORKERS_MAX);
+    if (msg->argc == 0 || msg->argc > SP_LAUNCH_ARGS_MAX || msg->envc > SP_LAUNCH_ARGS_MAX ||
+        msg->args_len > sizeof(msg->text) ||
+        !unpack(msg->text, msg->args_len, &at, argv, msg->argc) ||
+        !unpack(msg->text, msg->args_len, &at, env, msg->envc))
+        return sp_error_set(err, SP_ERR_INVALID, 0,
+                            "start a worker: arguments are not well-formed");
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "start a worker");
+
+    worker->tag = FIRST_TAG + init->next_tag++ % TAGS;
+    pid = fork();
+    if (pid == 0)
+        exec_worker(init, worker->tag, argv, env, fds, report[1]);
+    (void)close(report[1]);
+    if (pid < 0) {
+        (void)close(report[0]);
+        return sp_error_set(err, SP_ERR_LIMIT, -errno, "start a worker (limit: processes)");
+    }
+    init->childless = false;
+    started = has_execed(report[0], err, argv[0]);
+    (void)close(report[0]);
+    if (!started)
+        return err->sys ? err->sys : -EIO; /* the child is reaped like any orphan */
+
+    worker->state = WORKER_RUNNING;
+    worker->id = msg->worker;
+    worker->pid = pid;
+    return 0;
+}
+
+/* --- orders
+ * --------------------------------------------------------------------------------------- */
+
+static void on_worker_start(struct init *init, struct sp_ctl *msg, const int *fds, size_t n_fds)
+{
+    struct sp_error err = {0};
+
+    if (n_fds != SP_LAUNCH_WORKER_FDS || init->stopping)
+        tell(SP_CTL_START_FAILED, msg->worker, SP_ERR_UNAVAILABLE, 0, "the sandbox is stopping");
+    else if (start_worker(init, msg, fds, &err) < 0)
+        tell(SP_CTL_START_FAILED, msg->worker, (int)err.kind, 0, err.msg);
+    else
+        tell(SP_CTL_STARTED, msg->worker, 0, 0, "");
+    for (size_t i = 0; i < n_fds; i++)
+        (void)close(fds[i]);
+}
+
+static void on_worker_stop(struct init *init, const struct sp_ctl *msg)
+{
+    struct worker *worker = find(init, msg->worker);
+    uint64_t kill_at = sp_clock_mono_ms() + msg->grace_ms;
+
+    if (!worker || worker->state == WORKER_SWEEPING)
+        return; /* its end is on its way */
+    if (worker->state == WORKER_RUNNING || kill_at < worker->kill_at)
+        worker->kill_at = kill_at;
+    worker->state = WORKER_STOPPING;
+    (void)kill(worker->pid, SIGTERM);
+}
+
+static void on_stop(struct init *init, const struct sp_ctl *msg)
+{
+    uint64_t kill_at = sp_clock_mono_ms() + msg->grace_ms;
+
+    if (!init->stopping || kill_at < init->kill_all_at)
+        init->kill_all_at = kill_at;
+    init->stopping = true;
+    kill_all(init, msg->grace_ms > 0 ? SIGTERM : SIGKILL);
+}
+
+static void on_ctl(struct init *init)
+{
+    static struct sp_ctl msg;
+    int fds[SP_LAUNCH_FDS_MAX];
+    size_t n_fds;
+
+    /* The launcher is gone: as pid 1 we take everything with us; elsewhere we must kill first. */
+    if (sp_ctl_recv(CTL, &msg, fds, &n_fds) <= 0) {
+        kill_all(init, SIGKILL);
+        _exit(0);
+    }
+    switch (msg.kind) {
+    case SP_CTL_WORKER_START: on_worker_start(init, &msg, fds, n_fds); break;
+    case SP_CTL_WORKER_STOP: on_worker_stop(init, &msg); break;
+    case SP_CTL_STOP: on_stop(init, &msg); break;
+    default: break;
+    }
+}
+
+static uint64_t next_deadline(const struct init *init)
+{
+    uint64_t at = init->stopping ? init->kill_all_at : FOREVER;
+
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        if (init->workers[i].state == WORKER_SWEEPING)
+            return sp_clock_mono_ms() + SWEEP_MS;
+        if (init->workers[i].state == WORKER_STOPPING && init->workers[i].kill_at < at)
+            at = init->workers[i].kill_at;
+    }
+    return at;
+}
+
+static void on_time(struct init *init)
+{
+    uint64_t now = sp_clock_mono_ms();
+
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        if (init->workers[i].state == WORKER_STOPPING && now >= init->workers[i].kill_at)
+            start_sweep(&init->workers[i]);
+    if (init->stopping && now >= init->kill_all_at) {
+        kill_all(init, SIGKILL);
+        init->kill_all_at = now + SWEEP_MS;
+    }
+}
+
+static void __attribute__((noreturn)) serve(struct init *init)
+{
+    for (;;) {
+        struct pollfd polled[2] = {{.fd = CTL, .events = POLLIN},
+                                   {.fd = init->sigchld, .events = POLLIN}};
+        struct signalfd_siginfo info;
+        uint64_t at, now;
+
+        reap(init);
+        sweep_all(init);
+        if (init->stopping && init->childless)
+            _exit(0);
+
+        at = next_deadline(init);
+        now = sp_clock_mono_ms();
+        (void)poll(polled, 2, at == FOREVER ? -1 : at > now ? (int)(at - now) : 0);
+        if (polled[1].revents)
+            (void)!read(init->sigchld, &info, sizeof(info));
+        if (polled[0].revents)
+            on_ctl(init);
+        on_time(init);
+    }
+}
+
+void sp_init_run(const struct sp_init_plan *plan)
+{
+    static struct init init;
+    struct sp_error err = {0};
+    sigset_t chld;
+
+    if (sp_setup_enter(plan, &err) < 0) {
+        static struct sp_ctl msg;
+
+        sp_ctl_init(&msg, SP_CTL_FAILED);
+        msg.status = (int)err.kind;
+        (void)snprintf(msg.text, sizeof(msg.text), "%s", err.msg);
+        /* The socket may have moved to its final place already. */
+        if (sp_ctl_send(plan->ctl, &msg, NULL, 0) < 0)
+            (void)sp_ctl_send(CTL, &msg, NULL, 0);
+        _exit(1);
+    }
+    init.plan = plan;
+    init.childless = true;
+    init.has_pid_ns = getpid() == 1 && (plan->isolate & SP_ISOLATE_PID);
+    (void)sigemptyset(&chld);
+    (void)sigaddset(&chld, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &chld, NULL);
+    init.sigchld = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (init.sigchld < 0)
+        _exit(1);
+    tell(SP_CTL_READY, 0, 0, 0, "");
+    serve(&init);
+}

@@ -1,0 +1,57 @@
+/*
+ * sandbox/init.h - pid 1 of a sandbox: our own code, forked from the launcher, never exec'd.
+ *
+ * It takes the set-up through its steps, then waits for orders: start a worker, stop one, stop
+ * all. It reaps everything, and reports a worker's end only when nothing that came from it lives.
+ * It is not dumpable, holds three capabilities in its own user namespace, and runs under the same
+ * system call filter as the app. When its control socket ends, everything in the sandbox ends.
+ */
+#ifndef SP_SANDBOX_INIT_H
+#define SP_SANDBOX_INIT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "sandbox/cgroup.h"
+#include "sandbox/launch.h"
+#include "sandbox/mounts.h"
+#include "sandbox/seccomp.h"
+
+/* What this sandbox is made of; each bit that is missing is something the host could not give. */
+enum sp_isolate {
+    SP_ISOLATE_USER = 1 << 0,
+    SP_ISOLATE_MOUNT = 1 << 1,
+    SP_ISOLATE_PID = 1 << 2,
+    SP_ISOLATE_NET = 1 << 3,
+    SP_ISOLATE_IPC = 1 << 4,
+    SP_ISOLATE_UTS = 1 << 5,
+    SP_ISOLATE_CGROUP = 1 << 6,
+    SP_ISOLATE_SECCOMP = 1 << 7,
+    SP_ISOLATE_IDMAP = 1 << 8,   /* mounts with their own ids */
+    SP_ISOLATE_OVERLAY = 1 << 9, /* a writable layer above the app's files */
+    SP_ISOLATE_LIMITS = 1 << 10, /* cgroups */
+    SP_ISOLATE_ALL = (1 << 11) - 1,
+};
+
+struct sp_init_plan {
+    unsigned isolate; /* enum sp_isolate */
+    int ctl;          /* blocking end of the control socket */
+    bool born_in_v2;  /* clone3 has put it into the version 2 group */
+    const struct sp_cgroup *cgroup;
+    const struct sp_seccomp *seccomp;
+    struct sp_mounts mounts;
+    struct sp_launch_limits limits;
+    char hostname[64];
+    uid_t app_uid; /* as seen inside: 1000, or the daemon's where there is no user namespace */
+    gid_t app_gid;
+    char app_dir[512]; /* working folder of workers */
+};
+
+/* Never returns. The caller is the freshly cloned child. */
+void sp_init_run(const struct sp_init_plan *plan) __attribute__((noreturn));
+
+/* The steps before pid 1 is ready (setup.c). */
+struct sp_error;
+int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err);
+
+#endif

@@ -1,0 +1,172 @@
+/* The daemon's side of the launcher: requests in, answers and events out. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sandbox/launcher/launcher-internal.h"
+#include "sandbox/launcher/request.h"
+
+/* Requests are not read while something waits here, so only events make it grow. */
+#define OUT_MAX (SP_BOXES_MAX * (SP_BOX_WORKERS_MAX + 2))
+
+struct out {
+    struct sp_list list;
+    struct sp_launch_msg msg;
+};
+
+void sp_daemon_send(struct sp_launcher *l, const struct sp_launch_msg *msg)
+{
+    struct sp_error err;
+    struct out *out;
+    int r;
+
+    if (l->closing)
+        return;
+    if (sp_list_empty(&l->out)) {
+        r = sp_launch_send(l->sock, msg, NULL, 0, &err);
+        if (r == 0)
+            return;
+        if (r != -EAGAIN && r != -ENOBUFS) {
+            l->closing = true;
+            return;
+        }
+    }
+    if (l->n_out >= OUT_MAX) {
+        sp_log(SP_LOG_ERROR, "launcher.daemon_stuck", "waiting=%u", l->n_out);
+        l->closing = true;
+        return;
+    }
+    out = sp_new0(struct out);
+    out->msg = *msg;
+    sp_list_append(&l->out, &out->list);
+    l->n_out++;
+}
+
+void sp_daemon_flush(struct sp_launcher *l)
+{
+    SP_LIST_EACH(out, &l->out, struct out, list)
+    {
+        int r = l->closing ? 0 : sp_launch_send(l->sock, &out->msg, NULL, 0, NULL);
+
+        if (r == -EAGAIN || r == -ENOBUFS)
+            return;
+        if (r < 0)
+            l->closing = true;
+        sp_list_remove(&out->list);
+        l->n_out--;
+        free(out);
+    }
+}
+
+void sp_daemon_ok(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker)
+{
+    struct sp_launch_msg msg;
+
+    sp_launch_msg_init(&msg, SP_LAUNCH_OK);
+    msg.seq = seq;
+    msg.sandbox = sandbox;
+    msg.worker = worker;
+    sp_daemon_send(l, &msg);
+}
+
+void sp_daemon_failed(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker,
+                      uint32_t kind, const char *text)
+{
+    struct sp_launch_msg msg;
+
+    sp_launch_msg_init(&msg, SP_LAUNCH_FAILED);
+    msg.seq = seq;
+    msg.sandbox = sandbox;
+    msg.worker = worker;
+    msg.failed.error_kind = kind;
+    (void)snprintf(msg.failed.text, sizeof(msg.failed.text), "%.499s", text);
+    sp_daemon_send(l, &msg);
+}
+
+static void hello(struct sp_launcher *l, const struct sp_launch_msg *msg)
+{
+    struct sp_launch_msg answer;
+
+    l->greeted = true;
+    sp_launch_msg_init(&answer, SP_LAUNCH_OK);
+    answer.seq = msg->seq;
+    answer.host.complete = sp_probe_complete(&l->probe);
+    sp_probe_missing(&l->probe, answer.host.missing, sizeof(answer.host.missing));
+    sp_daemon_send(l, &answer);
+}
+
+static void usage(struct sp_launcher *l, const struct sp_box *box, uint64_t seq)
+{
+    struct sp_launch_msg answer;
+
+    sp_launch_msg_init(&answer, SP_LAUNCH_OK);
+    answer.seq = seq;
+    answer.sandbox = box->id;
+    if (box->cgroup.exists && box->state != SP_BOX_REMOVING)
+        sp_cgroup_usage(&l->groups, &box->cgroup, &answer.usage);
+    sp_daemon_send(l, &answer);
+}
+
+/* About a sandbox that must exist. */
+static void about_box(struct sp_launcher *l, const struct sp_launch_msg *msg, const int *fds)
+{
+    struct sp_box *box = sp_box_find(l, msg->sandbox);
+
+    if (!box) {
+        sp_daemon_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_NOT_FOUND,
+                         "there is no such sandbox");
+        return;
+    }
+    switch (msg->kind) {
+    case SP_LAUNCH_WORKER_START: sp_box_worker_start(l, box, msg, fds); break;
+    case SP_LAUNCH_WORKER_STOP: sp_box_worker_stop(l, box, msg); break;
+    case SP_LAUNCH_SANDBOX_STOP:
+        sp_daemon_ok(l, msg->seq, msg->sandbox, 0);
+        sp_box_stop(l, box, msg->stop.grace_ms);
+        break;
+    default: usage(l, box, msg->seq); break;
+    }
+}
+
+static void on_request(struct sp_launcher *l, const struct sp_launch_msg *msg, const int *fds,
+                       size_t n_fds)
+{
+    struct sp_error err = {0};
+
+    if (sp_request_check(msg, n_fds, l->greeted, &err) < 0)
+        sp_daemon_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
+    else if (msg->kind == SP_LAUNCH_HELLO)
+        hello(l, msg);
+    else if (msg->kind == SP_LAUNCH_SANDBOX_START)
+        sp_box_start(l, msg);
+    else
+        about_box(l, msg, fds);
+}
+
+void sp_daemon_read(struct sp_launcher *l)
+{
+    /* One at a time between polls: the ends of sandboxes are not kept waiting by a flood. */
+    static struct sp_launch_msg msg;
+    int fds[SP_LAUNCH_FDS_MAX];
+    struct sp_error err;
+    size_t n_fds = 0;
+    int r = sp_launch_recv(l->sock, &msg, fds, &n_fds, &err);
+
+    if (r == -EAGAIN)
+        return;
+    if (r == -EPROTO) {
+        sp_log(SP_LOG_ERROR, "launcher.bad_message", "error=%s", sp_log_quoted(err.msg));
+        return;
+    }
+    if (r <= 0) {
+        l->closing = true;
+        return;
+    }
+    on_request(l, &msg, fds, n_fds);
+    for (size_t i = 0; i < n_fds; i++)
+        (void)close(fds[i]);
+}

@@ -1,0 +1,109 @@
+/*
+ * sandbox/launcher/launcher-internal.h - what main, boxes and daemon share.
+ */
+#ifndef SP_SANDBOX_LAUNCHER_INTERNAL_H
+#define SP_SANDBOX_LAUNCHER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/launch.h"
+#include "sandbox/probe.h"
+#include "sandbox/rootfs.h"
+#include "sandbox/seccomp.h"
+#include "sandbox/userns.h"
+
+struct sp_error;
+struct sp_ctl;
+
+#define SP_BOXES_MAX       512 /* sandboxes at a time */
+#define SP_BOX_WORKERS_MAX 64
+
+struct sp_launcher {
+    int sock; /* to the daemon */
+    int state_fd, sdk_fd;
+    uid_t daemon_uid;
+    gid_t daemon_gid;
+    char state_id[17];
+    char state_path[512], sdk_path[512]; /* for the weakest mode only: see plan_without_mounts */
+    bool allow_weak;
+    bool trace; /* SP_LAUNCH_TRACE=1: where the time of a start goes */
+    bool greeted;
+    bool closing; /* the daemon is gone */
+
+    struct sp_probe probe;
+    unsigned isolate; /* what every sandbox gets */
+    struct sp_cgroup_host groups;
+    struct sp_seccomp seccomp;
+    struct sp_rootfs rootfs;
+    struct sp_userns_slots slots;
+    uint32_t life; /* random: keeps group names of two lives apart */
+
+    struct sp_list boxes;
+    unsigned n_boxes;
+    struct sp_list out; /* messages that the socket had no room for */
+    unsigned n_out;
+};
+
+enum sp_box_state {
+    SP_BOX_STARTING, /* pid 1 sets itself up */
+    SP_BOX_RUNNING,
+    SP_BOX_STOPPING, /* pid 1 ends the workers */
+    SP_BOX_KILLED,   /* SIGKILL is sent; waiting for the pidfd */
+    SP_BOX_REMOVING, /* no process is left; groups are being removed */
+};
+
+struct sp_box_worker {
+    uint64_t id;        /* 0 = free */
+    uint64_t start_seq; /* not 0 while the start is unanswered */
+};
+
+struct sp_box {
+    struct sp_list list;
+    enum sp_box_state state;
+    uint64_t id;
+    uint64_t start_seq; /* not 0 while SANDBOX_START is unanswered */
+    pid_t pid;
+    int pidfd, ctl;
+    struct sp_cgroup cgroup;
+    struct sp_launch_limits limits;
+    uint32_t uid_base;    /* 0 = none taken */
+    uint64_t deadline_ms; /* 0 = none; what happens then depends on the state */
+    struct sp_launch_usage last_usage;
+    uint32_t fail_kind;
+    char fail_text[500]; /* why the start failed */
+    uint64_t began_ns;
+    struct sp_box_worker workers[SP_BOX_WORKERS_MAX];
+};
+
+/* daemon.c: answers and events towards spacesd. Never blocks; keeps what does not fit. */
+void sp_daemon_send(struct sp_launcher *l, const struct sp_launch_msg *msg);
+void sp_daemon_ok(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker);
+void sp_daemon_failed(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker,
+                      uint32_t kind, const char *text);
+void sp_daemon_flush(struct sp_launcher *l);
+/* Reads requests until the socket is empty. Sets `closing` at its end. */
+void sp_daemon_read(struct sp_launcher *l);
+
+/* boxes.c: the life of one sandbox. */
+struct sp_box *sp_box_find(struct sp_launcher *l, uint64_t id);
+void sp_box_start(struct sp_launcher *l, const struct sp_launch_msg *msg);
+void sp_box_worker_start(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg,
+                         const int *fds);
+void sp_box_worker_stop(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg);
+void sp_box_stop(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms);
+void sp_box_kill(struct sp_launcher *l, struct sp_box *box);
+void sp_box_on_ctl(struct sp_launcher *l, struct sp_box *box);
+/* pid 1 has ended. */
+void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box);
+/* Its deadline has come. May free the box. */
+void sp_box_on_time(struct sp_launcher *l, struct sp_box *box);
+
+/* spawn.c: everything that a start needs; leaves pid, pidfd, ctl and cgroup in the box. */
+int sp_box_spawn(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg,
+                 struct sp_error *err);
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * spaces-launcher: the small privileged program. One thread, one poll loop, no library loop.
+ *
+ * Its end of the conversation with spacesd is a socket; when that ends, everything it has started
+ * ends too. Signals are ignored: the daemon decides when to stop, and its end is ours.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "sandbox/init.h"
+#include "sandbox/launcher/launcher-internal.h"
+
+#define SWEEP_WAIT_MS 5000
+#define CLOSE_WAIT_MS 10000
+#define RESERVE_LEAST (256ull << 20) /* memory that apps never get, at least */
+
+static struct sp_launcher launcher;
+
+static const struct option options[] = {
+    {"socket-fd", required_argument, NULL, 's'},  {"state", required_argument, NULL, 'd'},
+    {"sdk", required_argument, NULL, 'k'},        {"daemon-uid", required_argument, NULL, 'u'},
+    {"daemon-gid", required_argument, NULL, 'g'}, {"state-id", required_argument, NULL, 'i'},
+    {"allow-weak", no_argument, NULL, 'w'},       {NULL, 0, NULL, 0},
+};
+
+static bool is_state_id(const char *text)
+{
+    if (strlen(text) != 16)
+        return false;
+    for (const char *p = text; *p; p++)
+        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'f')))
+            return false;
+    return true;
+}
+
+static bool take_option(struct sp_launcher *l, int opt, const char *arg)
+{
+    uint64_t n = 0;
+
+    switch (opt) {
+    case 's':
+    case 'u':
+    case 'g':
+        if (!sp_parse_u64(sp_slice_str(arg), INT32_MAX, &n))
+            return false;
+        if (opt == 's')
+            l->sock = (int)n;
+        else if (opt == 'u')
+            l->daemon_uid = (uid_t)n;
+        else
+            l->daemon_gid = (gid_t)n;
+        return true;
+    case 'd': return snprintf(l->state_path, sizeof(l->state_path), "%s", arg) < 400;
+    case 'k': return snprintf(l->sdk_path, sizeof(l->sdk_path), "%s", arg) < 400;
+    case 'i': (void)snprintf(l->state_id, sizeof(l->state_id), "%s", arg); return is_state_id(arg);
+    case 'w': l->allow_weak = true; return true;
+    default: return false;
+    }
+}
+
+static bool parse(struct sp_launcher *l, int argc, char **argv)
+{
+    int opt;
+
+    l->sock = -1;
+    l->daemon_uid = (uid_t)-1;
+    l->daemon_gid = (gid_t)-1;
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+        if (!take_option(l, opt, optarg))
+            return false;
+    return optind == argc && l->sock >= 0 && l->state_path[0] && l->sdk_path[0] && l->state_id[0] &&
+           l->daemon_uid != (uid_t)-1 && l->daemon_gid != (gid_t)-1;
+}
+
+static void settle_in(void)
+{
+    struct rlimit files = {4096, 4096};
+
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL);
+    /* About fourteen descriptors a sandbox. */
+    files.rlim_cur = files.rlim_max = SP_BOXES_MAX * 16 + 256;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    (void)umask(022);
+}
+
+/* What the apps may use together: the host minus an eighth, at least RESERVE_LEAST. */
+static uint64_t memory_for_apps(void)
+{
+    struct sysinfo info;
+    uint64_t total, reserve;
+
+    if (sysinfo(&info) < 0)
+        return RESERVE_LEAST;
+    total = (uint64_t)info.totalram * info.mem_unit;
+    reserve = total / 8 > RESERVE_LEAST ? total / 8 : RESERVE_LEAST;
+    return total > 2 * reserve ? total - reserve : total / 2;
+}
+
+/* Removes what an earlier life left, and makes the group above all sandboxes. */
+static int prepare_groups(struct sp_launcher *l, struct sp_error *err)
+{
+    char name[40];
+    int r = sp_cgroup_host_init(&l->groups, err);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(name, sizeof(name), "spacesd-%s", l->state_id);
+    r = sp_cgroup_sweep(&l->groups, name, SWEEP_WAIT_MS, err);
+    if (r == 0)
+        r = sp_cgroup_parent(&l->groups, name, memory_for_apps(), err);
+    return r;
+}
+
+static int open_folders(struct sp_launcher *l, struct sp_error *err)
+{
+    l->state_fd = open(l->state_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (l->state_fd < 0)
+        return sp_error_set(err, SP_ERR_NOT_FOUND, -errno, "open the state folder '%s'",
+                            l->state_path);
+    l->sdk_fd = open(l->sdk_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (l->sdk_fd < 0)
+        return sp_error_set(err, SP_ERR_NOT_FOUND, -errno, "open the SDK '%s'", l->sdk_path);
+    return 0;
+}
+
+/* With `allow_weak` what is missing is left out; otherwise starts are refused later, with the list.
+ */
+static int prepare(struct sp_launcher *l, struct sp_error *err)
+{
+    bool has_groups = prepare_groups(l, err) == 0;
+    int r;
+
+    if (!has_groups)
+        sp_log(SP_LOG_WARN, "launcher.no_groups", "error=%s", sp_log_quoted(err->msg));
+    r = open_folders(l, err);
+    if (r < 0)
+        return r;
+    sp_probe_run(&l->probe, l->state_fd, has_groups ? &l->groups : NULL);
+    l->isolate = sp_probe_isolate(&l->probe);
+    if (!has_groups)
+        l->isolate &= ~(unsigned)SP_ISOLATE_LIMITS;
+
+    r = sp_seccomp_compile(&l->seccomp, err);
+    if (r < 0 || !(l->isolate & SP_ISOLATE_MOUNT))
+        return r;
+    r = sp_rootfs_leave_host(err);
+    if (r == 0) {
+        /* Anew: mounts are cloned from the namespace that we are in. */
+        (void)close(l->state_fd);
+        (void)close(l->sdk_fd);
+        r = open_folders(l, err);
+    }
+    if (r == 0)
+        r = sp_rootfs_build(&l->rootfs, l->sdk_fd, err);
+    return r;
+}
+
+/* --- the loop -----------------------------------------------------------------------------------
+ */
+
+static int poll_timeout(const struct sp_launcher *l)
+{
+    uint64_t first = UINT64_MAX, now = sp_clock_mono_ms();
+
+    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
+    if (box->deadline_ms && box->deadline_ms < first)
+        first = box->deadline_ms;
+    if (first == UINT64_MAX)
+        return -1;
+    return first > now ? (int)(first - now) : 0;
+}
+
+static void run_deadlines(struct sp_launcher *l)
+{
+    uint64_t now = sp_clock_mono_ms();
+
+    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
+    if (box->deadline_ms && now >= box->deadline_ms)
+        sp_box_on_time(l, box);
+}
+
+/* The daemon's socket, then two descriptors of each sandbox, in the order of the list. */
+static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
+{
+    size_t n = 0;
+
+    polls[n++] = (struct pollfd){
+        .fd = l->closing ? -1 : l->sock,
+        .events = sp_list_empty(&l->out) ? POLLIN : POLLOUT,
+    };
+    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
+    {
+        polls[n++] = (struct pollfd){.fd = box->ctl, .events = POLLIN};
+        polls[n++] = (struct pollfd){.fd = box->pidfd, .events = POLLIN};
+    }
+    return n;
+}
+
+static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
+{
+    const struct pollfd *at = polls + 1;
+
+    /* Ends before requests: a stop never waits behind a start. New boxes go to the list's end. */
+    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
+    {
+        bool said = at[0].revents != 0, ended = at[1].revents != 0;
+
+        at += 2;
+        if (said && box->ctl >= 0)
+            sp_box_on_ctl(l, box);
+        if (ended)
+            sp_box_on_exit(l, box); /* may free it */
+    }
+    if (polls[0].revents & (POLLOUT | POLLERR | POLLHUP))
+        sp_daemon_flush(l);
+    if (polls[0].revents & (POLLIN | POLLERR | POLLHUP))
+        sp_daemon_read(l);
+}
+
+static void turn(struct sp_launcher *l, int timeout)
+{
+    static struct pollfd polls[1 + 2 * SP_BOXES_MAX];
+    size_t n = fill_polls(l, polls);
+
+    if (poll(polls, n, timeout) < 0)
+        return;
+    dispatch(l, polls);
+    run_deadlines(l);
+}
+
+/* The daemon is gone: nothing of what we started may stay. */
+static int end_everything(struct sp_launcher *l)
+{
+    uint64_t deadline = sp_clock_mono_ms() + CLOSE_WAIT_MS;
+    struct sp_error err = {0};
+    char name[40];
+
+    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
+    sp_box_kill(l, box);
+    while (!sp_list_empty(&l->boxes) && sp_clock_mono_ms() < deadline) {
+        int wait = poll_timeout(l);
+
+        turn(l, wait < 0 || wait > 100 ? 100 : wait);
+    }
+    (void)snprintf(name, sizeof(name), "spacesd-%s", l->state_id);
+    if ((l->isolate & SP_ISOLATE_LIMITS) &&
+        sp_cgroup_sweep(&l->groups, name, SWEEP_WAIT_MS, &err) < 0)
+        sp_log(SP_LOG_ERROR, "launcher.not_clean", "error=%s", sp_log_quoted(err.msg));
+    return sp_list_empty(&l->boxes) ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct sp_launcher *l = &launcher;
+    struct sp_error err = {0};
+    uint64_t seed;
+
+    sp_log_set_program("launcher");
+    if (!parse(l, argc, argv)) {
+        sp_log(SP_LOG_ERROR, "launcher.usage",
+               "expected=\"--socket-fd N --state DIR --sdk DIR --daemon-uid UID --daemon-gid GID "
+               "--state-id HEX16 [--allow-weak]\"");
+        return 2;
+    }
+    if (fcntl(l->sock, F_SETFL, O_NONBLOCK) < 0 || fcntl(l->sock, F_SETFD, FD_CLOEXEC) < 0) {
+        sp_log(SP_LOG_ERROR, "launcher.socket", "fd=%d", l->sock);
+        return 2;
+    }
+    settle_in();
+    l->trace = getenv("SP_LAUNCH_TRACE") != NULL;
+    sp_random(&seed, sizeof(seed));
+    sp_random(&l->life, sizeof(l->life));
+    sp_userns_slots_init(&l->slots, seed);
+    sp_list_init(&l->boxes);
+    sp_list_init(&l->out);
+    if (prepare(l, &err) < 0) {
+        sp_log(SP_LOG_ERROR, "launcher.start_failed", "error=%s", sp_log_quoted(err.msg));
+        return 1;
+    }
+    while (!l->closing)
+        turn(l, poll_timeout(l));
+    return end_everything(l);
+}

@@ -1,0 +1,34 @@
+/*
+ * sandbox/mounts.h - what one sandbox sees of the file system: the shared root, and its own parts.
+ *
+ * Runs in the set-up child as real root, in a fresh mount namespace, before the user namespace:
+ * the mounts then belong to the host's root, and even a root inside cannot change them. Every
+ * source is a descriptor that the launcher opened; no path of the host is resolved here.
+ */
+#ifndef SP_SANDBOX_MOUNTS_H
+#define SP_SANDBOX_MOUNTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sp_error;
+
+struct sp_mounts {
+    int root_fd;     /* clone of the shared root (sp_rootfs_clone) */
+    int snapshot_fd; /* detached mount: the version's files */
+    int files_fd;    /* detached mount: /run/files; -1 = none */
+    int uploads_fd;  /* detached mount: /run/files/u, read-only */
+    const char *at;  /* a folder that exists, to put the root on */
+    uint64_t layer_bytes;
+    uint32_t layer_inodes;
+    uint64_t shm_bytes;
+    uid_t app_uid; /* as the host sees it */
+    gid_t app_gid;
+    bool overlay; /* false: the app's files are read-only */
+};
+
+/* Ends with the new root as "/", the old one detached, and "/" as working folder. */
+int sp_mounts_enter(const struct sp_mounts *mounts, struct sp_error *err);
+
+#endif

@@ -1,0 +1,109 @@
+#include "sandbox/privs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "sandbox/launch.h"
+
+#define LOCKED_BITS                                                                                \
+    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |                               \
+     SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |       \
+     SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+static int set_caps(uint32_t low)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{.effective = low, .permitted = low}, {0, 0, 0}};
+
+    return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+int sp_privs_reduce(struct sp_error *err)
+{
+    const uint32_t kept = 1u << CAP_KILL | 1u << CAP_SETUID | 1u << CAP_SETGID;
+    int r;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "set no_new_privs");
+    if (prctl(PR_SET_SECUREBITS, LOCKED_BITS, 0, 0, 0) < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "lock the securebits");
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    /* Until the kernel says that there are no more: it may know more than our headers. */
+    for (unsigned long cap = 0; cap < 64; cap++)
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
+            if (errno == EINVAL && cap > 0)
+                break;
+            return sp_error_set(err, SP_ERR_INTERNAL, -errno, "drop capability %lu", cap);
+        }
+    r = set_caps(kept);
+    return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "drop the capabilities") : 0;
+}
+
+int sp_privs_drop_all(void)
+{
+    return set_caps(0);
+}
+
+static void lower(int which, rlim_t most)
+{
+    struct rlimit now;
+
+    if (getrlimit(which, &now) < 0)
+        return;
+    /* Raising a hard limit needs a capability that containers withhold even from root. */
+    if (now.rlim_max == RLIM_INFINITY || now.rlim_max > most)
+        now.rlim_max = most;
+    now.rlim_cur = now.rlim_max;
+    (void)setrlimit(which, &now);
+}
+
+void sp_privs_rlimits(const struct sp_launch_limits *limits)
+{
+    lower(RLIMIT_CORE, 0);
+    lower(RLIMIT_NOFILE, limits->nofile);
+    lower(RLIMIT_NPROC, limits->pids);
+    lower(RLIMIT_MEMLOCK, 8u << 20);
+    lower(RLIMIT_MSGQUEUE, 819200);
+    lower(RLIMIT_SIGPENDING, 4096);
+    lower(RLIMIT_NICE, 0);
+    lower(RLIMIT_RTPRIO, 0);
+}
+
+void sp_privs_new_keyring(void)
+{
+    (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0);
+}
+
+void sp_privs_reset_signals(void)
+{
+    struct sigaction plain;
+    sigset_t none;
+
+    memset(&plain, 0, sizeof(plain));
+    plain.sa_handler = SIG_DFL;
+    for (int sig = 1; sig < NSIG; sig++)
+        (void)sigaction(sig, &plain, NULL); /* KILL, STOP and libc's own refuse; they are default */
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void sp_privs_oom_score(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)!write(fd, "500", 3);
+    (void)close(fd);
+}

@@ -1,0 +1,30 @@
+/*
+ * sandbox/privs.h - what a process gives up for good: capabilities, keys, limits, descriptors.
+ */
+#ifndef SP_SANDBOX_PRIVS_H
+#define SP_SANDBOX_PRIVS_H
+
+#include <stdint.h>
+
+struct sp_error;
+struct sp_launch_limits;
+
+/*
+ * For pid 1 of a sandbox, root of its user namespace: bounding set and ambient set emptied,
+ * securebits locked so that becoming another uid neither gives nor takes anything silently, and
+ * only KILL, SETUID and SETGID kept, for its work on workers. no_new_privs is set.
+ */
+int sp_privs_reduce(struct sp_error *err);
+/* For a worker, before its exec: no capability is left. Async-signal-safe; 0 or negative errno. */
+int sp_privs_drop_all(void);
+
+/* Only ever lowers: core 0, descriptors, processes, locked memory, message queues, priorities. */
+void sp_privs_rlimits(const struct sp_launch_limits *limits);
+/* A session keyring of its own: the launcher's keys are not reachable. Absent keyrings are fine. */
+void sp_privs_new_keyring(void);
+/* Unblocks all signals and puts each back to its default. */
+void sp_privs_reset_signals(void);
+/* Everyone in the sandbox goes before the host's own processes; cannot be lowered again inside. */
+void sp_privs_oom_score(void);
+
+#endif

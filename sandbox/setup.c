@@ -1,0 +1,154 @@
+/*
+ * The way into a sandbox, in an order that matters: groups before the cgroup namespace (which is
+ * rooted where we are), mounts and network as real root before the user namespace (so that a root
+ * inside has no power over them), and the filter last.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/ctl.h"
+#include "sandbox/init.h"
+#include "sandbox/privs.h"
+
+static int fail(struct sp_error *err, const char *what)
+{
+    return sp_error_set(err, SP_ERR_INTERNAL, -errno, "%s", what);
+}
+
+static int enter_groups(const struct sp_init_plan *plan, struct sp_error *err)
+{
+    if (plan->isolate & SP_ISOLATE_LIMITS) {
+        int r = sp_cgroup_enter(plan->cgroup, plan->born_in_v2);
+
+        if (r < 0)
+            return sp_error_set(err, SP_ERR_INTERNAL, r, "enter the cgroup");
+    }
+    if ((plan->isolate & SP_ISOLATE_CGROUP) && unshare(CLONE_NEWCGROUP) < 0)
+        return fail(err, "make a cgroup namespace");
+    return 0;
+}
+
+static int raise_loopback(struct sp_error *err)
+{
+    SP_AUTO_FD int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq req;
+
+    memset(&req, 0, sizeof(req));
+    (void)snprintf(req.ifr_name, sizeof(req.ifr_name), "lo");
+    req.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &req) < 0)
+        return fail(err, "bring the loopback interface up");
+    return 0;
+}
+
+static int enter_names(const struct sp_init_plan *plan, struct sp_error *err)
+{
+    if ((plan->isolate & SP_ISOLATE_NET) && raise_loopback(err) < 0)
+        return err ? err->sys : -EIO;
+    if ((plan->isolate & SP_ISOLATE_UTS) &&
+        (sethostname(plan->hostname, strlen(plan->hostname)) < 0 || setdomainname("", 0) < 0))
+        return fail(err, "set the host name");
+    return 0;
+}
+
+static int wait_for_maps(int ctl, struct sp_error *err)
+{
+    int fds[SP_LAUNCH_FDS_MAX];
+    struct sp_ctl msg;
+    size_t n_fds;
+    int r;
+
+    sp_ctl_init(&msg, SP_CTL_MAP_ME);
+    r = sp_ctl_send(ctl, &msg, NULL, 0);
+    if (r == 0)
+        r = sp_ctl_recv(ctl, &msg, fds, &n_fds);
+    if (r <= 0 || msg.kind != SP_CTL_MAPPED)
+        return sp_error_set(err, SP_ERR_INTERNAL, r < 0 ? r : -EPIPE, "wait for the id maps");
+    return 0;
+}
+
+static int enter_user(const struct sp_init_plan *plan, struct sp_error *err)
+{
+    int r;
+
+    if (!(plan->isolate & SP_ISOLATE_USER))
+        return 0;
+    if (unshare(CLONE_NEWUSER) < 0)
+        return fail(err, "make a user namespace");
+    r = wait_for_maps(plan->ctl, err);
+    if (r < 0)
+        return r;
+    if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+        return fail(err, "become root of the user namespace");
+    return 0;
+}
+
+/* Descriptors 0-2 are /dev/null, 3 is the control socket, and there is no other. */
+static int keep_only_ctl(int ctl, struct sp_error *err)
+{
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null_fd < 0)
+        return fail(err, "open '/dev/null'");
+    for (int fd = 0; fd <= 2; fd++)
+        if (dup2(null_fd, fd) < 0)
+            return fail(err, "close what was inherited");
+    if (ctl != 3 && dup3(ctl, 3, O_CLOEXEC) < 0)
+        return fail(err, "keep the control socket");
+    if (close_range(4, ~0u, 0) < 0)
+        return fail(err, "close what was inherited");
+    return 0;
+}
+
+int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err)
+{
+    int r;
+
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    r = enter_groups(plan, err);
+    if (r < 0)
+        return r;
+    sp_privs_oom_score(); /* by the host's /proc, which the next step takes away */
+    if (plan->isolate & SP_ISOLATE_MOUNT)
+        r = sp_mounts_enter(&plan->mounts, err);
+    if (r == 0)
+        r = enter_names(plan, err);
+    if (r == 0)
+        r = enter_user(plan, err);
+    if (r < 0)
+        return r;
+
+    (void)setsid();
+    sp_privs_new_keyring();
+    sp_privs_reset_signals();
+    sp_privs_rlimits(&plan->limits);
+    (void)umask(022);
+    r = keep_only_ctl(plan->ctl, err);
+    if (r == 0)
+        r = sp_privs_reduce(err);
+    if (r < 0)
+        return r;
+    /* Both are undone by a change of ids, which lies behind us now. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (plan->isolate & SP_ISOLATE_SECCOMP) {
+        r = sp_seccomp_load(plan->seccomp);
+        if (r < 0)
+            return sp_error_set(err, SP_ERR_INTERNAL, r, "load the system call filter");
+    }
+    return 0;
+}
