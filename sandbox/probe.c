@@ -118,8 +118,8 @@ static int try_seccomp(void)
     return sp_seccomp_load(&filter);
 }
 
-/* The folder of the state, or "/" */
-static int idmap_of;
+/* The folder whose mount is asked about. */
+static const char *idmap_of;
 
 static int try_idmap(void)
 {
@@ -128,9 +128,8 @@ static int try_idmap(void)
 
     if (unshare(CLONE_NEWNS) < 0)
         return -errno;
-    /* Opened anew: a mount can be cloned only from the namespace that we are in now. */
-    dir = openat(idmap_of >= 0 ? idmap_of : AT_FDCWD, idmap_of >= 0 ? "." : "/",
-                 O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* By its path: a mount can be cloned only from the namespace that we are in now. */
+    dir = open(idmap_of, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (sp_userns_for_mount(1, 1, SP_USERNS_FIRST, &ns, &err) < 0)
         return err.sys ? err.sys : -EPERM;
     if (sp_mount_clone(dir, 0, ns, &tree, &err) < 0)
@@ -214,12 +213,12 @@ static void probe_limits(struct sp_probe *ret, const struct sp_cgroup_host *grou
         "boot option swapaccount=1. Without it an app may be swapped out beyond its limit");
 }
 
-void sp_probe_run(struct sp_probe *ret, int state_fd, const struct sp_cgroup_host *groups)
+void sp_probe_run(struct sp_probe *ret, const char *state_path, const struct sp_cgroup_host *groups)
 {
     struct sp_cgroup_host own;
 
     memset(ret, 0, sizeof(*ret));
-    idmap_of = state_fd;
+    idmap_of = state_path ? state_path : "/";
     for (size_t i = 0; i < SP_LEN(tries); i++)
         add(ret, tries[i].name, tries[i].required, tries[i].bit, try_in_child(tries[i].attempt),
             tries[i].how);

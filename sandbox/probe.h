@@ -28,10 +28,11 @@ struct sp_probe {
 };
 
 /*
- * Tries everything; a few milliseconds, forks. `state_fd`: the folder whose mounts would get ids
- * of their own, or -1. `groups` may be NULL: then it looks for itself.
+ * Tries everything; a few milliseconds, forks. `state_path`: the folder whose mounts would get
+ * ids of their own, or NULL. `groups` may be NULL: then it looks for itself.
  */
-void sp_probe_run(struct sp_probe *ret, int state_fd, const struct sp_cgroup_host *groups);
+void sp_probe_run(struct sp_probe *ret, const char *state_path,
+                  const struct sp_cgroup_host *groups);
 /* All that is required is on. */
 bool sp_probe_complete(const struct sp_probe *probe);
 /* enum sp_isolate of all that is on. */

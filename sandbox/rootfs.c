@@ -188,7 +188,9 @@ static int put_node(int dev, const char *name, unsigned major, unsigned minor, s
     char source[32];
 
     if (mknodat(dev, name, S_IFCHR | 0666, makedev(major, minor)) == 0)
-        return 0;
+        return fchmodat(dev, name, 0666, 0) < 0
+                   ? sp_error_set(err, SP_ERR_INTERNAL, -errno, "chmod '%s'", name)
+                   : 0; /* mknod obeys the umask */
     (void)snprintf(source, sizeof(source), "/dev/%s", name);
     if (write_new(dev, name, "", err) < 0)
         return err ? err->sys : -EIO;

@@ -157,7 +157,7 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
     r = open_folders(l, err);
     if (r < 0)
         return r;
-    sp_probe_run(&l->probe, l->state_fd, has_groups ? &l->groups : NULL);
+    sp_probe_run(&l->probe, l->state_path, has_groups ? &l->groups : NULL);
     l->isolate = sp_probe_isolate(&l->probe);
     if (!has_groups)
         l->isolate &= ~(unsigned)SP_ISOLATE_LIMITS;
