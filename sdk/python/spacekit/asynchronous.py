@@ -66,7 +66,6 @@ async def _serve(worker, call):
         endpoint.failed(call, error)
     finally:
         worker.calls.pop((call.id, call.attempt), None)
-        endpoint.save_state(call)
 
 
 async def drain(endpoint, call, generator):

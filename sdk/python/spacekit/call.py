@@ -49,6 +49,8 @@ class Call:
         self.wire.send_text('{"type":"' + kind + self.head + rest + "}")
 
     def end(self, kind, rest):
+        # State first: what a visitor has seen must survive the worker.
+        self.endpoint.save_state(self)
         with self.lock:
             if self.ended:
                 return

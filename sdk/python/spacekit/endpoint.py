@@ -147,7 +147,6 @@ class Endpoint:
             self.failed(call, error)
         finally:
             current_call.reset(token)
-            self.save_state(call)
 
     def _run(self, call):
         positional, named = self.arguments(call)
@@ -188,6 +187,7 @@ class Endpoint:
         call.end_with_error(error)
 
     def save_state(self, call):
+        """Before the answer; never a reason for it to fail."""
         if self.has_state or self.worker.sessions.known(call.session):
             self.worker.sessions.save(call.session)
 

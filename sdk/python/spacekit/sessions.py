@@ -76,15 +76,15 @@ class Sessions:
             pass
 
     def save(self, name):
-        """After an event. Writes only what changed, all or nothing."""
+        """At the end of an event. Writes only what changed, all or nothing."""
         session = self._sessions.get(name)
         if session is None or not name:
             return
         with session.lock:
             try:
                 self._write(session)
-            except OSError as error:
-                context.say_once("warning: session state cannot be saved: %s" % error.strerror)
+            except Exception as error:
+                context.say_once("warning: session state cannot be saved: %s" % error)
 
     def _write(self, session):
         import pickle
