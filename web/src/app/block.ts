@@ -4,9 +4,10 @@ import { html, LitElement, nothing } from 'lit';
 import './overlay';
 import type { Context, View, Widget } from './context';
 import { num, str } from './context';
-import { findWidget, isLayout } from './registry';
+import { findWidget } from './registry';
 import type { Shown } from './engine';
 import type { Node } from './store';
+import { isPlain } from './types';
 
 export class SpBlock extends LitElement {
     static override properties = { ctx: { attribute: false }, nodeId: { attribute: false } };
@@ -42,7 +43,7 @@ export class SpBlock extends LitElement {
         }
         this.widget = found;
         this.view = this.makeView(node);
-        if (isLayout(node.type) || found.label === 'none') return found.render(this.view);
+        if (isPlain(node.type)) return found.render(this.view);
         const shown = this.ctx.engine.statusOf(node.id);
         return html`${this.renderLabel(found, this.view)}
             <div class="body" ?inert=${covers(shown)}>${found.render(this.view)}</div>
@@ -53,7 +54,7 @@ export class SpBlock extends LitElement {
     }
 
     private renderLabel(widget: Widget, view: View) {
-        if (widget.label === 'legend' || !view.label) return nothing;
+        if (widget.label === 'legend' || widget.label === 'none' || !view.label) return nothing;
         const hidden = view.props.show_label === false || view.props.container === false;
         const name = `label ${hidden ? 'sr' : ''}`;
         return widget.label === 'for'
@@ -94,7 +95,7 @@ export class SpBlock extends LitElement {
     /** Classes and sizes in code: a style attribute would break the content security policy. */
     private dress(node: Node): void {
         const { props } = node;
-        const framed = !isLayout(node.type) && this.widget?.label !== 'none';
+        const framed = !isPlain(node.type) && this.widget?.label !== 'none';
         const shown = this.ctx.engine.statusOf(node.id);
         this.hidden = props.visible === false || props.visible === 'hidden' || node.type === 'state';
         this.dataset.type = node.type;

@@ -4,6 +4,7 @@ import { text } from './strings';
 import { applyEdits } from './diff';
 import { newStatus, setEta, spoken, type RunStatus } from './status';
 import type { Store } from './store';
+import { isPlain } from './types';
 import type {
     Config,
     Dep,
@@ -61,7 +62,6 @@ export interface SavedRun {
     join: Join;
 }
 
-const NO_STATUS = new Set(['state', 'button', 'row', 'column', 'tabs', 'tabitem', 'group', 'form']);
 const ANNOUNCE_EVERY_MS = 10000;
 
 export class Engine {
@@ -378,7 +378,7 @@ export class Engine {
     private targets(dep: Dep): number[] {
         return (dep.show_progress_on ?? dep.outputs).filter((id) => {
             const node = this.store.get(id);
-            return node && !NO_STATUS.has(node.type) && node.props.visible !== false;
+            return node && !isPlain(node.type) && node.props.visible !== false;
         });
     }
 

@@ -22,19 +22,24 @@ const widgets: Record<string, Widget> = {
     accordion,
 };
 
-const layouts = new Set(['row', 'column', 'group', 'form', 'tabs', 'tabitem', 'accordion']);
-
-export const isLayout = (type: string) => layouts.has(type);
-
 let more: Promise<void> | null = null;
 
-/** Loads what an app needs before it is drawn, so that it does not jump while it appears. */
-export async function prepare(types: string[]): Promise<void> {
+const sheet = new CSSStyleSheet();
+
+/**
+ * Loads what an app needs before it is drawn, so that it does not jump while it appears. The
+ * sheet is for the app's root; it fills when the second file comes.
+ */
+export async function prepare(types: string[]): Promise<CSSStyleSheet> {
     if (types.some((type) => !widgets[type])) await loadMore();
+    return sheet;
 }
 
 function loadMore(): Promise<void> {
-    more ??= import('./widgets/more').then((file) => void Object.assign(widgets, file.more));
+    more ??= import('./widgets/more').then((file) => {
+        Object.assign(widgets, file.more);
+        sheet.replaceSync(file.css);
+    });
     return more;
 }
 

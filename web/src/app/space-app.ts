@@ -91,7 +91,7 @@ export class SpaceApp extends LitElement {
         this.phase = 'loading';
         try {
             const config = await this.fetchConfig();
-            await prepare(config?.components.map((c) => c.type) ?? []);
+            this.adopt(await prepare(config?.components.map((c) => c.type) ?? []));
             if (generation !== this.generation) return;
             if (config) this.begin(config);
             else this.mountLater();
@@ -100,6 +100,11 @@ export class SpaceApp extends LitElement {
             this.failure = error instanceof Error ? error.message : String(error);
             this.phase = 'error';
         }
+    }
+
+    private adopt(sheet: CSSStyleSheet): void {
+        const { adoptedStyleSheets: sheets } = this.renderRoot as ShadowRoot;
+        if (!sheets.includes(sheet)) sheets.push(sheet);
     }
 
     /** null: the app is not running now, ask again. */

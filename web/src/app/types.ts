@@ -134,3 +134,7 @@ export interface Join {
     event_data: unknown;
     trigger_id: number | null;
 }
+
+/** Layout, buttons and state: no frame, no label, and no status over them. */
+export const isPlain = (type: string): boolean =>
+    /^(row|column|group|form|tabs|tabitem|accordion|sidebar|state)$|button$/.test(type);

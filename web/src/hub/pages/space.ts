@@ -14,6 +14,10 @@ import { announce, currentUser, go, Page, renderError, setTitle, whoami } from '
 import { appPath, loginPath, spacePath, type Tab } from '../router';
 import '../settings-tab';
 
+const copyIcon = html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
+    <path d="M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z" />
+</svg>`;
+
 class HubSpace extends Page {
     static override properties = {
         spaceId: { attribute: false },
@@ -171,7 +175,7 @@ class HubSpace extends Page {
             </div>
             <div class="row">
                 <button @click=${() => this.openDuplicate()}>
-                    <span aria-hidden="true">⧉</span> ${text.duplicate}
+                    ${copyIcon} ${text.duplicate}
                 </button>
                 ${this.renderMenu(space)}
             </div>
