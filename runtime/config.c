@@ -26,8 +26,7 @@ struct sp_config {
     unsigned *by_name;        /* row numbers in the order of names */
 };
 
-/* --- rows
- * ----------------------------------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------------- */
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -66,8 +65,7 @@ static const char *expected(const struct sp_config_row *row)
     return "a value";
 }
 
-/* --- values
- * --------------------------------------------------------------------------------------- */
+/* --- values ------------------------------------------------------------------------------- */
 
 static bool parse_bool(struct sp_slice text, uint64_t *ret)
 {
@@ -167,8 +165,7 @@ int sp_config_set(struct sp_config *config, const char *name, const char *value,
     return set_value(config, row, sp_slice_str(value), source, err);
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 struct sp_config *sp_config_new(void)
 {
@@ -223,8 +220,7 @@ static void swap_settings(struct sp_config *a, struct sp_config *b)
     b->settings = settings;
 }
 
-/* --- the file
- * ------------------------------------------------------------------------------------- */
+/* --- the file ----------------------------------------------------------------------------- */
 
 static bool is_comment(struct sp_slice line)
 {
@@ -299,8 +295,7 @@ int sp_config_load_file(struct sp_config *config, const char *path, struct sp_er
     return r;
 }
 
-/* --- the environment
- * ------------------------------------------------------------------------------ */
+/* --- the environment ---------------------------------------------------------------------- */
 
 /* "limit.head" -> "SPACESD_LIMIT_HEAD" */
 static void env_name(const struct sp_config_row *row, char *ret, size_t size)
@@ -347,8 +342,7 @@ int sp_config_load_env(struct sp_config *config, char **environ_vars, struct sp_
     return 0;
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 static const struct setting *get(const struct sp_config *config, const char *name,
                                  enum sp_config_type type)
@@ -387,8 +381,7 @@ bool sp_config_bool(const struct sp_config *config, const char *name)
     return get(config, name, SP_CONFIG_BOOL)->number != 0;
 }
 
-/* --- showing
- * -------------------------------------------------------------------------------------- */
+/* --- showing ------------------------------------------------------------------------------ */
 
 json_t *sp_config_to_json(const struct sp_config *config)
 {

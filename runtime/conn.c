@@ -9,8 +9,7 @@
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
 static void process(struct sp_conn *conn);
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------ */
 
 /* libuv reads right after it has asked for memory: one buffer serves all connections. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
@@ -208,8 +207,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     sp_server_flush(server);
 }
 
-/* --- timeouts
- * ------------------------------------------------------------------------------------- */
+/* --- timeouts ----------------------------------------------------------------------------- */
 
 void sp_conn_arm(struct sp_conn *conn)
 {
@@ -271,8 +269,7 @@ void sp_conn_on_timer(struct sp_wheel_entry *entry)
     sp_server_flush(conn->server);
 }
 
-/* --- the ready list
- * ------------------------------------------------------------------------------- */
+/* --- the ready list ----------------------------------------------------------------------- */
 
 void sp_conn_wake(struct sp_conn *conn)
 {
@@ -319,8 +316,7 @@ void sp_conn_drained(struct sp_conn *conn)
     sp_server_flush(conn->server);
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 static uint32_t take_slot(struct sp_server *server, struct sp_conn *conn)
 {

@@ -8,8 +8,7 @@
 
 #define SLOT_BITS 20
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 struct sp_exchange *sp_exchange_new(struct sp_conn *conn, const struct sp_http_request *head)
 {
@@ -118,8 +117,7 @@ void sp_exchange_run(struct sp_exchange *ex)
         forget_head(ex);
 }
 
-/* --- the request
- * ---------------------------------------------------------------------------------- */
+/* --- the request -------------------------------------------------------------------------- */
 
 static void rebase(struct sp_slice *s, const char *old, size_t len, char *copy)
 {
@@ -232,8 +230,7 @@ const char *sp_exchange_param(const struct sp_exchange *ex, const char *name)
     return ex->params ? sp_route_param(ex->route, ex->params, name) : "";
 }
 
-/* --- identity
- * ------------------------------------------------------------------------------------- */
+/* --- identity ----------------------------------------------------------------------------- */
 
 uint64_t sp_exchange_id(const struct sp_exchange *ex)
 {
@@ -285,8 +282,7 @@ uint64_t sp_exchange_space(const struct sp_exchange *ex)
     return ex->space;
 }
 
-/* --- where it comes from
- * -------------------------------------------------------------------------- */
+/* --- where it comes from ------------------------------------------------------------------ */
 
 static bool from_trusted(const struct sp_exchange *ex)
 {
@@ -384,8 +380,7 @@ const char *sp_exchange_base_url(const struct sp_exchange *ex)
     return ex->req->base_url;
 }
 
-/* --- bodies in pieces
- * ----------------------------------------------------------------------------- */
+/* --- bodies in pieces --------------------------------------------------------------------- */
 
 void sp_exchange_read_body(struct sp_exchange *ex, uint64_t max_bytes,
                            bool (*on_data)(struct sp_exchange *ex, void *arg,

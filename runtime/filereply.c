@@ -91,8 +91,7 @@ static void on_piece(uv_fs_t *req)
         sp_file_reply_continue(file);
 }
 
-/* --- what is asked of the file
- * -------------------------------------------------------------------- */
+/* --- what is asked of the file ------------------------------------------------------------ */
 
 enum range_kind { RANGE_WHOLE, RANGE_PART, RANGE_BAD };
 
@@ -162,8 +161,7 @@ static void put_content_range(struct sp_exchange *ex, uint64_t at, uint64_t end,
     sp_reply_header(ex, "Content-Range", text);
 }
 
-/* --- the answer
- * ----------------------------------------------------------------------------------- */
+/* --- the answer --------------------------------------------------------------------------- */
 
 static void start(struct sp_exchange *ex, int status, const char *content_type, int take_fd,
                   uint64_t at, uint64_t end)

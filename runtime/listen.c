@@ -27,8 +27,7 @@ struct listener {
 
 static void on_connection(uv_poll_t *poll, int status, int events);
 
-/* --- refusing
- * ------------------------------------------------------------------------------------- */
+/* --- refusing ----------------------------------------------------------------------------- */
 
 static void refuse(struct sp_server *server, int fd, int status, const char *setting)
 {
@@ -69,8 +68,7 @@ static void admit(struct sp_server *server, int fd, const struct sp_address *add
     sp_peer_release(server, peer);
 }
 
-/* --- accepting
- * ------------------------------------------------------------------------------------ */
+/* --- accepting ---------------------------------------------------------------------------- */
 
 static int open_spare(void)
 {
@@ -134,8 +132,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* --- opening
- * -------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------ */
 
 /* "127.0.0.1:7860", "[::1]:0", "localhost:80" */
 static int parse_listen(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len,

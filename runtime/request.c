@@ -5,8 +5,7 @@
 #include "base/mem.h"
 #include "runtime/config.h"
 
-/* --- refusals
- * ------------------------------------------------------------------------------------- */
+/* --- refusals ----------------------------------------------------------------------------- */
 
 static void put_refusal(struct sp_conn *conn, int status, const char *reason)
 {
@@ -48,8 +47,7 @@ void sp_request_refuse(struct sp_conn *conn, int status, const char *reason)
         gone(arg);
 }
 
-/* --- heads
- * ---------------------------------------------------------------------------------------- */
+/* --- heads -------------------------------------------------------------------------------- */
 
 /* A head that trickles in byte by byte is parsed again only when its end has come. */
 static bool may_be_complete(const struct sp_conn *conn, const char *data, size_t len)
@@ -177,8 +175,7 @@ size_t sp_request_head(struct sp_conn *conn, const char *data, size_t len)
     return (size_t)n + on_head(conn, data + n, len - (size_t)n);
 }
 
-/* --- bodies
- * --------------------------------------------------------------------------------------- */
+/* --- bodies ------------------------------------------------------------------------------- */
 
 bool sp_exchange_count_body(struct sp_exchange *ex, uint64_t capacity)
 {

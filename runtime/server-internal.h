@@ -29,8 +29,7 @@
 #define SP_LINGER_MS    5000 /* how long a client may still send after our last byte */
 #define SP_LINGER_BYTES ((size_t)64 * 1024 * 1024)
 
-/* --- addresses (peer.c)
- * --------------------------------------------------------------------------- */
+/* --- addresses (peer.c) ------------------------------------------------------------------- */
 
 /* IPv6 form; IPv4 as ::ffff:a.b.c.d. */
 struct sp_address {
@@ -63,8 +62,7 @@ bool sp_networks_hold(const struct sp_network *networks, size_t n,
 struct sp_peer *sp_peer_get(struct sp_server *server, const struct sp_address *address);
 void sp_peer_release(struct sp_server *server, struct sp_peer *peer);
 
-/* --- routes (router.c)
- * ---------------------------------------------------------------------------- */
+/* --- routes (router.c) -------------------------------------------------------------------- */
 
 struct sp_router;
 
@@ -83,8 +81,7 @@ enum sp_route_result sp_router_find(const struct sp_router *router,
 /* The value of `name` among `params`; "" when the pattern has no such name. */
 const char *sp_route_param(const struct sp_route *route, const char *params, const char *name);
 
-/* --- the server
- * ----------------------------------------------------------------------------------- */
+/* --- the server --------------------------------------------------------------------------- */
 
 struct sp_limits {
     uint64_t connections, per_address, head, request_body, body_memory, stream_buffer,
@@ -141,8 +138,7 @@ void sp_server_check_stopped(struct sp_server *server);
 /* listen.c: */
 void sp_listeners_close(struct sp_server *server);
 
-/* --- a connection (conn.c, output.c)
- * -------------------------------------------------------------- */
+/* --- a connection (conn.c, output.c) ------------------------------------------------------ */
 
 enum sp_conn_state {
     SP_CONN_HEAD,   /* between requests, or inside of a head */
@@ -229,8 +225,7 @@ void sp_conn_free_output(struct sp_conn *conn);
 /* False when the connection has not sent a byte since the last call. */
 bool sp_conn_write_progressed(struct sp_conn *conn);
 
-/* --- a request (request.c, exchange.c)
- * ------------------------------------------------------------ */
+/* --- a request (request.c, exchange.c) ---------------------------------------------------- */
 
 /* What is known of the request; released when a stream begins. */
 struct sp_request_state {

@@ -37,8 +37,7 @@ static void read_trusted(struct sp_server *server)
         sp_log(SP_LOG_ERROR, "server.trusted_proxies", "err.msg=%s", sp_log_quoted(err.msg));
 }
 
-/* --- one turn of the loop
- * ------------------------------------------------------------------------- */
+/* --- one turn of the loop ----------------------------------------------------------------- */
 
 static void turn(struct sp_server *server)
 {
@@ -70,8 +69,7 @@ static void on_check(uv_check_t *check)
     turn(check->data);
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------- */
 
 static void init_handles(struct sp_server *server)
 {
@@ -132,8 +130,7 @@ void sp_server_stats(const struct sp_server *server, struct sp_server_stats *ret
     ret->buffered_bytes = server->buffered_bytes + server->body_bytes;
 }
 
-/* --- the end
- * -------------------------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------------------------ */
 
 void sp_server_own_handle(struct sp_server *server)
 {

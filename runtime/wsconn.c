@@ -17,8 +17,7 @@ struct sp_ws_conn {
     bool alive : 1;        /* something came since the last ping */
 };
 
-/* --- the handshake
- * -------------------------------------------------------------------------------- */
+/* --- the handshake ------------------------------------------------------------------------ */
 
 static void put_upgrade(struct sp_exchange *ex, const char *accept)
 {
@@ -71,8 +70,7 @@ struct sp_ws_conn *sp_ws_accept(struct sp_exchange *ex, size_t max_message,
     return ws;
 }
 
-/* --- out
- * ------------------------------------------------------------------------------------------ */
+/* --- out ---------------------------------------------------------------------------------- */
 
 size_t sp_ws_pending(const struct sp_ws_conn *ws)
 {
@@ -131,8 +129,7 @@ static void pong(struct sp_ws_conn *ws, struct sp_slice payload)
     sp_conn_out_done(ws->conn);
 }
 
-/* --- in
- * ------------------------------------------------------------------------------------------- */
+/* --- in ----------------------------------------------------------------------------------- */
 
 /* Messages under way count as request bodies do. */
 static bool count_body(struct sp_ws_conn *ws)
@@ -184,8 +181,7 @@ size_t sp_ws_conn_input(struct sp_conn *conn, const char *data, size_t len)
     return event == SP_WS_MORE ? len : len - rest.len;
 }
 
-/* --- time and end
- * --------------------------------------------------------------------------------- */
+/* --- time and end ------------------------------------------------------------------------- */
 
 void sp_ws_conn_on_timer(struct sp_conn *conn)
 {

@@ -125,8 +125,7 @@ void test_client_pause(struct test_client *client, bool paused)
         (void)uv_read_start((uv_stream_t *)&client->tcp, on_alloc, on_read);
 }
 
-/* --- waiting
- * -------------------------------------------------------------------------------------- */
+/* --- waiting ------------------------------------------------------------------------------ */
 
 static void on_deadline(uv_timer_t *timer)
 {
