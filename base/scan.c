@@ -371,12 +371,14 @@ static const char *decode_escape(const char *at, const char *end, char out[4], s
 
 bool sp_scan_get_string(const struct sp_scan_field *field, char *ret, size_t size)
 {
-    const char *at = field->value.ptr + 1;
-    const char *end = field->value.ptr + field->value.len - 1;
+    const char *at;
+    const char *end;
     size_t len = 0;
 
     if (field->kind != SP_SCAN_STRING)
         return false;
+    at = field->value.ptr + 1;
+    end = field->value.ptr + field->value.len - 1;
     while (at < end) {
         char out[4] = {*at};
         size_t n = 1;
