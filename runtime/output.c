@@ -117,6 +117,8 @@ static void skip(struct sp_slice *s, size_t *n)
 {
     size_t cut = *n < s->len ? *n : s->len;
 
+    if (cut == 0)
+        return;
     s->ptr += cut;
     s->len -= cut;
     *n -= cut;
