@@ -66,6 +66,15 @@ enum sp_app_alarm {
     SP_ALARM_N,
 };
 
+/*
+ * A socket or stream whose end the server reports, perhaps after sp_apps is gone: `orphan` is
+ * called once then, and makes sure that nothing of sp_apps is touched any more.
+ */
+struct sp_app_link {
+    struct sp_list node;
+    void (*orphan)(struct sp_app_link *link);
+};
+
 struct sp_apps {
     uv_loop_t *loop;
     const struct sp_config *config;
@@ -96,7 +105,7 @@ struct sp_apps {
     bool replaying;                 /* the journal is being read */
     bool closing;
     struct sp_list deferred; /* scheduler events that came meanwhile */
-    struct sp_list uploads;  /* files.c: under way */
+    struct sp_list links;    /* sp_app_link */
     uint64_t app_id;         /* below 2^53: JavaScript reads it */
     char epoch[17];
     char *read_buffer;
@@ -185,6 +194,8 @@ struct sp_event_view {
     /* `whole`: `data` holds values, otherwise edits against the yield before. */
     void (*yield)(struct sp_app_event *ev, struct sp_slice data, bool whole);
     void (*ended)(struct sp_app_event *ev);
+    /* It goes without having told its end: whoever waits is let go. May be NULL. */
+    void (*dropped)(struct sp_app_event *ev);
     /* Everything the visitor could want to be told in edits, or only in whole values. */
     bool takes_edits;
 };
@@ -213,7 +224,8 @@ struct sp_app_event {
     struct sp_app_worker *worker;
     const struct sp_event_view *view; /* NULL: nobody listens now */
     union {
-        uint64_t ex; /* the exchange that waits: join's answer, /run, GET /call */
+        uint64_t ex; /* the exchange that waits: join's answer, GET /call */
+        struct sp_gradio_runner *runner;
         struct sp_gradio_ws *ws;
     } by;
     struct sp_alarm alarm;

@@ -368,7 +368,7 @@ int sp_apps_new(const struct sp_apps_options *options, struct sp_apps **ret, str
     apps->hooks = options->hooks;
     read_limits(&apps->limit, options->config);
     sp_list_init(&apps->deferred);
-    sp_list_init(&apps->uploads);
+    sp_list_init(&apps->links);
     apps->read_buffer = sp_new0n(char, SP_WORKER_READ_BUFFER);
     sp_buf_init(&apps->scratch, 0);
     init_ids(apps);
@@ -399,6 +399,12 @@ static void on_journal_closed(void *arg)
     size_t cursor = 0;
 
     apps->journal = NULL;
+    while (!sp_list_empty(&apps->links)) {
+        struct sp_app_link *link = SP_CONTAINER(apps->links.next, struct sp_app_link, node);
+
+        sp_list_remove(&link->node);
+        link->orphan(link);
+    }
     while ((space = sp_map_next(&apps->spaces, &cursor, NULL))) {
         struct sp_app_session *session;
         size_t at = 0;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/journal.h"
+#include "runtime/server.h"
 
 /* --- birth and death
  * ------------------------------------------------------------------------------ */
@@ -74,6 +75,8 @@ void sp_event_drop(struct sp_app_event *ev)
     if (ev->doomed)
         return;
     ev->doomed = true;
+    if (ev->view && ev->view->dropped)
+        ev->view->dropped(ev);
     ev->view = NULL;
     if (kept)
         ev->apps->result_bytes -= kept_bytes(ev);
@@ -120,8 +123,14 @@ void sp_event_alarm_result(void *arg, struct sp_alarm *alarm)
 
 void sp_event_alarm_detached(void *arg, struct sp_alarm *alarm)
 {
-    (void)arg;
-    sp_app_event_cancel(SP_CONTAINER(alarm, struct sp_app_event, alarm));
+    struct sp_app_event *ev = SP_CONTAINER(alarm, struct sp_app_event, alarm);
+    struct sp_apps *apps = arg;
+
+    /* Somebody follows it by GET /call: look again later. */
+    if (ev->kind == SP_EVENT_CALL && ev->view && sp_exchange_find(apps->server, ev->by.ex))
+        sp_alarm_set(&apps->alarms, SP_ALARM_DETACHED, alarm);
+    else
+        sp_app_event_cancel(ev);
 }
 
 struct sp_app_event *sp_app_event_find(struct sp_app_space *space, const struct sp_id *id)

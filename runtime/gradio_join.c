@@ -74,7 +74,8 @@ static struct sp_app_event *join_fitting(struct sp_app_space *space, struct sp_e
         sp_session_settle(join->session);
         return NULL;
     }
-    ev->by.ex = sp_exchange_id(ex);
+    if (join->kind != SP_EVENT_RUN)
+        ev->by.ex = sp_exchange_id(ex);
     return ev;
 }
 

@@ -66,6 +66,7 @@ void sp_gradio_data(struct sp_app_space *space, struct sp_exchange *ex, const ch
 
 /* Holds names and ids, not pointers: sessions and Spaces come and go under it. */
 struct alive {
+    struct sp_app_link link;
     struct sp_alarm alarm;
     struct sp_apps *apps;
     uint64_t space;
@@ -75,7 +76,7 @@ struct alive {
 
 static struct sp_app_session *session_of(const struct alive *alive)
 {
-    struct sp_app_space *space = sp_app_space_get(alive->apps, alive->space);
+    struct sp_app_space *space = alive->apps ? sp_app_space_get(alive->apps, alive->space) : NULL;
 
     return space ? sp_session_find(space, sp_slice_str(alive->session)) : NULL;
 }
@@ -90,6 +91,21 @@ static void on_alive_gone(void *arg)
         sp_session_settle(session);
     }
     sp_alarm_clear(&alive->alarm);
+    sp_list_remove(&alive->link.node);
+    free(alive);
+}
+
+static void on_alive_orphan(struct sp_app_link *link)
+{
+    struct alive *alive = SP_CONTAINER(link, struct alive, link);
+    struct sp_exchange *ex = sp_exchange_find(alive->apps->server, alive->ex);
+
+    sp_alarm_clear(&alive->alarm);
+    alive->apps = NULL;
+    if (!ex)
+        return; /* its client is just going away: on_alive_gone frees it */
+    sp_exchange_on_gone(ex, NULL, NULL);
+    sp_stream_end(ex);
     free(alive);
 }
 
@@ -124,6 +140,9 @@ void sp_gradio_heartbeat(struct sp_app_space *space, struct sp_exchange *ex, con
     alive = sp_alloc0(1, sizeof(*alive) + len + 1);
     memcpy(alive->session, rest, len);
     alive->apps = space->apps;
+    alive->link.orphan = on_alive_orphan;
+    sp_list_init(&alive->link.node);
+    sp_list_append(&space->apps->links, &alive->link.node);
     alive->space = space->id;
     alive->ex = sp_exchange_id(ex);
     session = sp_session_need(space, sp_slice(rest, len));

@@ -101,10 +101,12 @@ void sp_session_end(struct sp_app_session *session)
         struct sp_app_event *ev =
             SP_CONTAINER(session->events.next, struct sp_app_event, in_session);
 
-        ev->view = NULL;
+        if (in_stream(ev))
+            ev->view = NULL;
         if (!space->apps->closing)
             sp_app_event_cancel(ev);
-        sp_event_drop(ev);
+        if (session->events.next == &ev->in_session) /* the end of a /run drops it */
+            sp_event_drop(ev);
     }
     tell_workers(session);
     sp_live_free(session->live);
@@ -417,6 +419,12 @@ static bool is_held(const struct sp_app_session *session)
     return session->stream || session->n_heartbeats || sp_live_attached(session->live);
 }
 
+/* Made for one /call or /run: nobody can come back for it. */
+static bool is_private(const struct sp_app_session *session)
+{
+    return strncmp(session->name, "call:", 5) == 0;
+}
+
 static void set_grace(struct sp_app_session *session)
 {
     if (session->in_grace)
@@ -443,7 +451,7 @@ static void set_alarm(struct sp_app_session *session)
     } else if (session->n_events) {
         session->in_grace = false;
         sp_alarm_clear(&session->alarm); /* each has a time of its own */
-    } else if (session->called || session->live) {
+    } else if ((session->called && !is_private(session)) || session->live) {
         session->in_grace = false;
         if (sp_list_empty(&session->alarm.node))
             sp_alarm_set(&apps->alarms, SP_ALARM_IDLE, &session->alarm);
