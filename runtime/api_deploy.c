@@ -253,6 +253,7 @@ void sp_api_space_deploy(struct sp_exchange *ex)
         sp_reply_error(ex, &err);
         return;
     }
+    sp_exchange_keep(ex); /* the answer comes long after the head has left the buffer */
     sp_exchange_on_gone(ex, deploy_free, deploy);
     sp_exchange_read_body(ex, sp_config_size(daemon->config, "deploy.max_bytes"), on_body, deploy);
 }

@@ -19,6 +19,7 @@ static inline struct sp_later *sp_later_new(struct sp_exchange *ex)
 {
     struct sp_later *later = sp_new0(struct sp_later);
 
+    sp_exchange_keep(ex); /* the answer names our address as the client sees it */
     later->server = sp_exchange_server(ex);
     later->exchange = sp_exchange_id(ex);
     return later;
