@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -47,6 +48,16 @@ static int try_unshare(int flag)
 static int try_root(void)
 {
     return geteuid() == 0 ? 0 : -EPERM;
+}
+
+static int try_resource(void)
+{
+    /* Only with the capability may a limit go up again; the child's own, nobody else's. */
+    struct rlimit low = {16, 16}, high = {32, 32};
+
+    if (setrlimit(RLIMIT_NOFILE, &low) < 0 || setrlimit(RLIMIT_NOFILE, &high) < 0)
+        return -errno;
+    return 0;
 }
 
 static int try_user(void)
@@ -180,6 +191,9 @@ static const struct {
      "Linux 5.12 or newer and a file system that can (ext4, xfs, btrfs, overlay from 5.19). "
      "Without "
      "it the app's user is the daemon's user outside of its namespace"},
+    {"fixed OOM score", false, 0, try_resource,
+     "give spacesd CAP_SYS_RESOURCE. Without it an app can make itself as dear as the daemon when "
+     "the whole host is out of memory; the limits of the groups hold"},
     {"writable layer", false, SP_ISOLATE_OVERLAY, try_overlay,
      "load the overlay module. Without it an app's own folder is read-only"},
 };

@@ -219,6 +219,26 @@ static int put_dev(int root, struct sp_error *err)
     return 0;
 }
 
+/*
+ * The SDK. Through an overlay of it and an empty folder where the kernel can: a bind would show
+ * the SDK's path on the host in /proc/self/mountinfo.
+ */
+static int put_sdk(int root, int sdk_fd, struct sp_error *err)
+{
+    int r = bind_ro(sdk_fd, "", root, "mnt", err);
+
+    if (r < 0)
+        return r;
+    if (fchdir(root) == 0 && mount("sdk", "opt/spacekit", "overlay",
+                                   MS_RDONLY | MS_NOSUID | MS_NODEV, "lowerdir=mnt:srv") == 0)
+        r = 0;
+    else
+        r = bind_ro(sdk_fd, "", root, "opt/spacekit", err);
+    if (r == 0 && umount2("mnt", MNT_DETACH) < 0)
+        r = sp_error_set(err, SP_ERR_INTERNAL, -errno, "detach the SDK");
+    return r;
+}
+
 static int fill(int root, int sdk_fd, struct sp_error *err)
 {
     int r;
@@ -236,7 +256,7 @@ static int fill(int root, int sdk_fd, struct sp_error *err)
         if (symlinkat(links[i].target, root, links[i].path) < 0)
             r = sp_error_set(err, SP_ERR_INTERNAL, -errno, "link '/%s'", links[i].path);
     if (r == 0)
-        r = bind_ro(sdk_fd, "", root, "opt/spacekit", err);
+        r = put_sdk(root, sdk_fd, err);
     return r;
 }
 
