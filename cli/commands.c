@@ -1,0 +1,101 @@
+/* commands.c - the table of commands. One row drives parsing, help, completion, man page and docs.
+ */
+#include "cli/cli.h"
+
+#define END_OF_OPTIONS                                                                             \
+    {                                                                                              \
+        0, NULL, NULL, NULL                                                                        \
+    }
+
+const struct sp_cli_option sp_cli_global_options[] = {
+    {0, "url", "URL", "where spacesd answers (default: $SPACES_URL, else http://127.0.0.1:7860)"},
+    {0, "token", "TOKEN",
+     "who you are (default: $SPACES_TOKEN, which other users of the machine cannot see)"},
+    {'h', "help", NULL, "show the command's help"},
+    END_OF_OPTIONS,
+};
+
+static const struct sp_cli_option deploy_options[] = {
+    {0, "private", NULL, "a new Space is yours alone"},
+    {0, "public", NULL, "a new Space is for everybody (the default)"},
+    {'w', "wait", NULL, "wait until the new version is RUNNING; fail with its reason otherwise"},
+    {'m', "message", "TEXT", "what changed"},
+    END_OF_OPTIONS,
+};
+
+static const struct sp_cli_option ls_options[] = {
+    {0, "search", "TEXT", "only Spaces whose name or title has this in it"},
+    {0, "author", "OWNER", "only Spaces of this owner"},
+    END_OF_OPTIONS,
+};
+
+static const struct sp_cli_option logs_options[] = {
+    {'f', "follow", NULL, "go on with what comes"},
+    {'n', "lines", "N", "the last N lines (default 200, at most 5000)"},
+    END_OF_OPTIONS,
+};
+
+static const struct sp_cli_option wait_options[] = {
+    {'w', "wait", NULL, "wait until it is RUNNING; fail with its reason otherwise"},
+    END_OF_OPTIONS,
+};
+
+static const struct sp_cli_option delete_options[] = {
+    {'y', "yes", NULL, "do not ask"},
+    END_OF_OPTIONS,
+};
+
+static const struct sp_cli_option duplicate_options[] = {
+    {0, "public", NULL, "the copy is for everybody; without this it is yours alone"},
+    {'w', "wait", NULL, "wait until the copy is RUNNING; fail with its reason otherwise"},
+    END_OF_OPTIONS,
+};
+
+static const struct sp_cli_option help_options[] = {
+    {0, "markdown", NULL, "all commands as Markdown: docs/cli.md"},
+    END_OF_OPTIONS,
+};
+
+const struct sp_cli_command sp_cli_commands[] = {
+    {"deploy", "DIR OWNER/NAME", "store a folder as the Space's new version and start it",
+     "Left out are .git, __pycache__, .venv, node_modules and *.pyc. A symbolic link is refused: "
+     "what it points to would be another thing on the host.\n"
+     "A version that does not start leaves the one before serving.",
+     true, sp_cli_cmd_deploy, deploy_options},
+    {"ls", "", "list the Spaces that you may see", NULL, true, sp_cli_cmd_ls, ls_options},
+    {"show", "OWNER/NAME", "show a Space: stage, version, limits, usage, addresses", NULL, true,
+     sp_cli_cmd_show, NULL},
+    {"logs", "OWNER/NAME", "print what the app wrote",
+     "On a terminal, control characters are shown and not obeyed.", false, sp_cli_cmd_logs,
+     logs_options},
+    {"queue show", "OWNER/NAME", "show who waits and who runs",
+     "The entries are shown to the Space's owner and to operators.", true, sp_cli_cmd_queue_show,
+     NULL},
+    {"restart", "OWNER/NAME", "start the Space anew", NULL, true, sp_cli_cmd_restart, wait_options},
+    {"pause", "OWNER/NAME", "stop the Space until it is restarted", NULL, true, sp_cli_cmd_pause,
+     NULL},
+    {"delete", "OWNER/NAME", "delete the Space with its versions and logs",
+     "Asks for the name on a terminal. Elsewhere --yes is needed.", false, sp_cli_cmd_delete,
+     delete_options},
+    {"duplicate", "OWNER/NAME OWNER/COPY", "copy a Space: same files, own sandbox and limits", NULL,
+     true, sp_cli_cmd_duplicate, duplicate_options},
+    {"visibility", "OWNER/NAME public|private", "say who may see and use the Space", NULL, true,
+     sp_cli_cmd_visibility, NULL},
+    {"user add", "NAME", "add a user; prints a login link and a token",
+     "The token is shown this once. For operators.", true, sp_cli_cmd_user_add, NULL},
+    {"user ls", "", "list the users", "For operators.", true, sp_cli_cmd_user_ls, NULL},
+    {"login-link", "NAME", "make a link that signs a browser in, once", NULL, true,
+     sp_cli_cmd_login_link, NULL},
+    {"whoami", "", "say whose token this is", NULL, true, sp_cli_cmd_whoami, NULL},
+    {"doctor", "", "say what the host can isolate, what is missing, and how to mend it",
+     "The exit code is 1 when something is missing.", true, sp_cli_cmd_doctor, NULL},
+    {"config show", "", "show every setting of the daemon, its value and where it is from",
+     "For operators.", true, sp_cli_cmd_config_show, NULL},
+    {"completion", "bash|zsh|fish", "print a completion script for the shell",
+     "For example: spaces completion bash > /etc/bash_completion.d/spaces", false,
+     sp_cli_cmd_completion, NULL},
+    {"help", "[COMMAND]", "show help on a command", NULL, false, sp_cli_cmd_help, help_options},
+    {"man", "", "print the man page", "For example: spaces man | man -l -", false, sp_cli_cmd_man,
+     NULL},
+    {NULL, NULL, NULL, NULL, false, NULL, NULL},
+};
