@@ -171,10 +171,12 @@ class Blocks(Layout):
         """Gradio's rules: the function's name, `_1`, `_2`, ... behind a name that is taken."""
         if asked is False or (fn is None and not asked):
             return None
-        name = asked if isinstance(asked, str) else None
+        name = asked.strip("/") if isinstance(asked, str) else None
+        if name is not None and (not name or "/" in name or len(name.encode()) > 100):
+            raise ValueError("api_name=%r: at most 100 bytes, without '/'" % asked)
         if name is None:
             name = getattr(fn, "__name__", None) or type(fn).__name__
-            name = "".join(c for c in name if c.isalnum() or c in "-_")
+            name = "".join(c for c in name if c.isalnum() or c in "-_")[:60] or "fn"
         taken = self._names.get(name, 0)
         self._names[name] = taken + 1
         return "%s_%d" % (name, taken) if taken else name
@@ -192,7 +194,7 @@ class Blocks(Layout):
         if api_open is False:
             raise unsupported("queue(api_open=False)")
         refuse("queue", other)
-        self.max_size = max_size
+        self.max_size = None if max_size is None else max(0, int(max_size))
         if default_concurrency_limit != "not_set":
             self.default_limit = default_concurrency_limit
         return self
@@ -205,9 +207,9 @@ class Blocks(Layout):
         if Building.launched is not None:
             context.say_once("launch() was called again; the first app stays")
             return None, None, None
-        Building.launched = self
         if Building.on_launch is not None:
-            Building.on_launch(self)
+            Building.on_launch(self)  # raises when the page cannot be made: then nothing is launched
+        Building.launched = self
         return None, None, None
 
     def block_thread(self):

@@ -8,8 +8,18 @@ from .errors import Cancelled, Error
 from .wire import VALUE_LIMIT
 
 
+LOG_LIMIT = 16 << 10  # characters of an error or a toast
+DEPTH_LIMIT = 58  # the daemon refuses lines nested deeper than 64; edits need up to 6 around a value
+
+
 class TooLarge(Exception):
-    """Values above the inline limit; the text is for the visitor."""
+    """Values above the limits of the protocol; the text is for the visitor."""
+
+
+def seconds(value):
+    """A toast's duration as the wire wants it: a number, or None for "until clicked away"."""
+    usable = value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    return value if usable else 10
 
 
 class Call:
@@ -72,12 +82,12 @@ class Call:
         show = self.endpoint.root.show_error
         if isinstance(error, Error):
             message, title = str(error.message), str(error.title)
-            duration, visible = error.duration, bool(error.visible)
+            duration, visible = seconds(error.duration), bool(error.visible)
         else:
             message = (str(error) or type(error).__name__) if show else None
             title, duration, visible = "Error", 10, True
-        if message is not None and len(message) > VALUE_LIMIT // 16:
-            message = message[: VALUE_LIMIT // 16] + " ..."
+        if message is not None and len(message) > LOG_LIMIT:
+            message = message[:LOG_LIMIT] + " ..."
         members = {"error": message, "title": title, "duration": duration, "visible": visible}
         self.end("error", "," + jsonio.encode(members)[1:-1])
 
@@ -86,7 +96,8 @@ class Call:
 
     def notify(self, text, level, title, duration, visible):
         members = {
-            "log": text, "level": level, "title": title, "duration": duration, "visible": visible,
+            "log": text[:LOG_LIMIT], "level": level, "title": title,
+            "duration": seconds(duration), "visible": visible,
         }
         rest = "," + jsonio.encode(members)[1:-1]
         with self.lock:
@@ -140,11 +151,31 @@ class Call:
 
 
 def data_text(values):
-    """The data array as JSON text, within the limit of the protocol."""
-    text = jsonio.encode(values)
+    """The data array as JSON text, within the limits of the protocol."""
+    return checked(jsonio.encode(values))
+
+
+def checked(text):
+    """`text` of a data array, if the daemon will take it."""
     if len(text) > VALUE_LIMIT // 4 and len(jsonio.to_bytes(text)) > VALUE_LIMIT:
         raise TooLarge(
             "The result is %.1f MiB of JSON; at most 1 MiB can be sent that way. Return a file "
             "(gr.File, gr.Image) for larger results." % (len(text) / (1 << 20))
         )
+    # Counting brackets is cheap and an upper bound; only what may be too deep is looked at closely.
+    if text.count("[") + text.count("{") > DEPTH_LIMIT and _depth(jsonio.decode(text)) > DEPTH_LIMIT:
+        raise TooLarge("The result is nested deeper than %d levels." % DEPTH_LIMIT)
     return text
+
+
+def _depth(value):
+    deepest, todo = 0, [(value, 0)]
+    while todo:
+        value, depth = todo.pop()
+        if isinstance(value, (list, dict)):
+            deepest = max(deepest, depth + 1)
+            if deepest > DEPTH_LIMIT:
+                break
+            items = value if isinstance(value, list) else value.values()
+            todo += [(item, depth + 1) for item in items]
+    return deepest

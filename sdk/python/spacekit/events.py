@@ -90,6 +90,7 @@ def add(root, targets, fn, inputs, outputs, api_name, options):
         elif name in IGNORED:
             options.pop(name)
     refuse("event listener", options)
+    _check(known)
     inputs, by_set = _as_list(inputs)
     outputs, _ = _as_list(outputs)
     if known["trigger_mode"] is None:
@@ -104,6 +105,19 @@ def add(root, targets, fn, inputs, outputs, api_name, options):
         if complaint:
             context.say_once("warning: " + complaint)
     return dependency
+
+
+def _check(options):
+    limit = options["concurrency_limit"]
+    if limit != "default" and limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise ValueError("concurrency_limit is a number above 0, None or 'default', not %r" % (limit,))
+    if options["api_visibility"] not in ("public", "undocumented", "private"):
+        raise ValueError("api_visibility is 'public', 'undocumented' or 'private'")
+    if options["trigger_mode"] not in (None, "once", "multiple", "always_last"):
+        raise ValueError("trigger_mode is 'once', 'multiple' or 'always_last'")
+    if options["show_progress"] not in ("full", "minimal", "hidden"):
+        # Older apps write True and False.
+        options["show_progress"] = "full" if options["show_progress"] else "hidden"
 
 
 def _as_list(blocks):

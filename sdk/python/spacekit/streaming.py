@@ -4,7 +4,7 @@ from _thread import allocate_lock
 from time import monotonic
 
 from . import diff, jsonio
-from .call import TooLarge, data_text
+from .call import checked, data_text
 from .errors import Cancelled
 from .pacer import pacer
 from .wire import VALUE_LIMIT
@@ -21,7 +21,7 @@ class Frozen:
     __slots__ = ("text", "_value")
 
     def __init__(self, value):
-        self.text = jsonio.encode(value)
+        self.text = checked(jsonio.encode(value))
 
     @property
     def value(self):
@@ -148,10 +148,7 @@ class Stream:
         """The last values in full; unchanged outputs when nothing was yielded."""
         if self.newest is None:
             return data_text([{"__type__": "update"}] * outputs)
-        text = text_of(self.newest)
-        if len(text) > VALUE_LIMIT // 4 and len(jsonio.to_bytes(text)) > VALUE_LIMIT:
-            raise TooLarge("The result is larger than 1 MiB of JSON. Yield a file instead.")
-        return text
+        return checked(text_of(self.newest))
 
 
 def run_generator(endpoint, call, positional, named):

@@ -4,7 +4,7 @@ import os
 import sys
 from _thread import allocate_lock, start_new_thread
 
-from . import ENGINE, context, wire
+from . import ENGINE, context, jsonio, wire
 from .call import Call
 from .endpoint import Endpoint
 from .pool import Pool
@@ -27,7 +27,7 @@ class Worker:
     # -- loading -----------------------------------------------------------------------------------
 
     def start(self, hello):
-        from . import files, loader
+        from . import files, loader, report
 
         files.root_path = hello.get("root") or ""
         self.threads = hello.get("threads") or 0
@@ -41,6 +41,9 @@ class Worker:
                 self.serve(root)
         except loader.Failed as failure:
             self._fail(failure)
+        except Exception as error:  # the page of an app that was not launched cannot be made
+            report.print_error(error)
+            self._fail(loader.Failed("RUNTIME_ERROR", report.sentence(error, "")))
 
     def _fail(self, failure):
         message = {"type": "failed", "stage": failure.stage, "message": str(failure)}
@@ -71,9 +74,12 @@ class Worker:
             "max_threads": root.max_threads,
             "delete_cache": None,
         }
+        text = jsonio.encode(message)
+        if len(jsonio.to_bytes(text)) > wire.VALUE_LIMIT:
+            raise ValueError("the app's page is larger than 1 MiB: use files for large values")
         with self._telling:
             self._told = True
-            self.wire.send(message)
+            self.wire.send_text(text)
 
     # -- messages ----------------------------------------------------------------------------------
 
