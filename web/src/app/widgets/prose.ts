@@ -27,6 +27,8 @@ export function clean(source: string): DocumentFragment {
         link.setAttribute('target', '_blank');
         link.setAttribute('rel', 'noopener noreferrer');
     }
+    // A picture whose author said nothing about it: better silent than read out as an address.
+    for (const img of fragment.querySelectorAll('img:not([alt])')) img.setAttribute('alt', '');
     for (const box of fragment.querySelectorAll('pre, table')) box.setAttribute('tabindex', '0');
     return fragment;
 }
