@@ -354,6 +354,18 @@ static void on_stop(struct init *init, const struct sp_ctl *msg)
     kill_all(init, msg->grace_ms > 0 ? SIGTERM : SIGKILL);
 }
 
+static void __attribute__((noreturn)) leave(struct init *init)
+{
+    for (int pass = 0; pass < SWEEPS_MAX && !init->childless; pass++) {
+        struct timespec pause = {.tv_nsec = 1000000};
+
+        kill_all(init, SIGKILL);
+        (void)nanosleep(&pause, NULL);
+        reap(init);
+    }
+    _exit(0);
+}
+
 static void on_ctl(struct init *init)
 {
     static struct sp_ctl msg;
@@ -362,8 +374,7 @@ static void on_ctl(struct init *init)
 
     /* The launcher is gone: as pid 1 we take everything with us; elsewhere we must kill first. */
     if (sp_ctl_recv(CTL, &msg, fds, &n_fds) <= 0) {
-        kill_all(init, SIGKILL);
-        _exit(0);
+        leave(init);
     }
     switch (msg.kind) {
     case SP_CTL_WORKER_START: on_worker_start(init, &msg, fds, n_fds); break;

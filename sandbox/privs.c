@@ -24,18 +24,19 @@
 static int set_caps(uint32_t low)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {{.effective = low, .permitted = low}, {0, 0, 0}};
+    struct __user_cap_data_struct data[2];
 
+    if (syscall(SYS_capget, &head, data) < 0)
+        return -errno;
+    low &= data[0].permitted; /* in a container root may have less than that */
+    memset(data, 0, sizeof(data));
+    data[0].effective = data[0].permitted = low;
     return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
-int sp_privs_reduce(struct sp_error *err)
+/* Both need CAP_SETPCAP, which an ordinary user does not have, and with it nothing to drop. */
+static int empty_bounding_set(struct sp_error *err)
 {
-    const uint32_t kept = 1u << CAP_KILL | 1u << CAP_SETUID | 1u << CAP_SETGID;
-    int r;
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "set no_new_privs");
     if (prctl(PR_SET_SECUREBITS, LOCKED_BITS, 0, 0, 0) < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "lock the securebits");
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -46,6 +47,19 @@ int sp_privs_reduce(struct sp_error *err)
                 break;
             return sp_error_set(err, SP_ERR_INTERNAL, -errno, "drop capability %lu", cap);
         }
+    return 0;
+}
+
+int sp_privs_reduce(struct sp_error *err)
+{
+    const uint32_t kept = 1u << CAP_KILL | 1u << CAP_SETUID | 1u << CAP_SETGID;
+    int r;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "set no_new_privs");
+    r = geteuid() == 0 ? empty_bounding_set(err) : 0;
+    if (r < 0)
+        return r;
     r = set_caps(kept);
     return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "drop the capabilities") : 0;
 }

@@ -169,7 +169,8 @@ static const struct {
     try_fn *attempt;
     const char *how;
 } tries[] = {
-    {"root", true, 0, try_root, "start spacesd as root; it keeps root only in spaces-launcher"},
+    {"root", true, SP_ISOLATE_ALL & ~SP_ISOLATE_SECCOMP, try_root,
+     "start spacesd as root; it keeps root only in spaces-launcher"},
     {"user namespace", true, SP_ISOLATE_USER, try_user,
      "set sysctl user.max_user_namespaces above 0; in a container allow unshare and clone with "
      "namespace flags. Without it an app runs under the daemon's own user id"},

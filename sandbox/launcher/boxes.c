@@ -23,6 +23,7 @@
 #define SLACK_MS       300   /* pid 1 kills at the end of the grace; after this we do */
 #define REMOVE_POLL_MS 2     /* between two attempts to remove a group that is still emptying */
 #define REMOVE_WARN_MS 5000
+#define LEAVE_MAX_MS   2000 /* without a pid namespace: for pid 1 to kill the others */
 
 struct sp_box *sp_box_find(struct sp_launcher *l, uint64_t id)
 {
@@ -45,6 +46,7 @@ static struct sp_box *new_box(struct sp_launcher *l, const struct sp_launch_msg 
     struct sp_box *box = sp_new0(struct sp_box);
 
     box->id = msg->sandbox;
+    box->space = msg->sandbox_start.space;
     box->start_seq = msg->seq;
     box->pidfd = box->ctl = -1;
     box->began_ns = sp_clock_mono_ns();
@@ -62,13 +64,13 @@ static void announce_end(struct sp_launcher *l, struct sp_box *box)
     struct sp_launch_msg msg;
 
     if (box->start_seq) {
-        sp_daemon_failed(l, box->start_seq, box->id, 0, box->fail_kind, box->fail_text);
+        sp_spacesd_failed(l, box->start_seq, box->id, 0, box->fail_kind, box->fail_text);
         return;
     }
     sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_GONE);
     msg.sandbox = box->id;
     msg.usage = box->last_usage;
-    sp_daemon_send(l, &msg);
+    sp_spacesd_send(l, &msg);
 }
 
 /* Groups first, then the id range, then the news; the box is freed when all is done. */
@@ -109,6 +111,14 @@ void sp_box_kill(struct sp_launcher *l, struct sp_box *box)
         return;
     box->state = SP_BOX_KILLED;
     box->deadline_ms = 0;
+    if (!(l->isolate & SP_ISOLATE_PID) && box->ctl >= 0) {
+        /* Without a pid namespace the others would live on: it kills them itself, then goes. */
+        sp_auto_fd(&box->ctl);
+        box->ctl = -1;
+        box->deadline_ms = sp_clock_mono_ms() + LEAVE_MAX_MS;
+        sp_cgroup_kill(&l->groups, &box->cgroup);
+        return;
+    }
     /* pid 1 of a pid namespace takes everything with it; the group is for where there is none. */
     (void)syscall(SYS_pidfd_send_signal, box->pidfd, SIGKILL, NULL, 0);
     sp_cgroup_kill(&l->groups, &box->cgroup);
@@ -166,7 +176,7 @@ void sp_box_start(struct sp_launcher *l, const struct sp_launch_msg *msg)
     struct sp_box *box;
 
     if (!may_start(l, msg, &err)) {
-        sp_daemon_failed(l, msg->seq, msg->sandbox, 0, err.kind, err.msg);
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, 0, err.kind, err.msg);
         return;
     }
     box = new_box(l, msg);
@@ -197,7 +207,7 @@ void sp_box_worker_start(struct sp_launcher *l, struct sp_box *box, const struct
     else if (!slot)
         (void)sp_error_set(&err, SP_ERR_LIMIT, 0, "there are %d workers", SP_BOX_WORKERS_MAX);
     if (err.kind != SP_ERR_NONE) {
-        sp_daemon_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
         return;
     }
     sp_ctl_init(&order, SP_CTL_WORKER_START);
@@ -206,10 +216,14 @@ void sp_box_worker_start(struct sp_launcher *l, struct sp_box *box, const struct
     order.envc = msg->worker_start.envc;
     order.args_len = msg->worker_start.args_len;
     memcpy(order.text, msg->worker_start.args, sizeof(order.text));
+    if (!(l->isolate & SP_ISOLATE_MOUNT) && sp_weak_translate(l, box, &order, &err) < 0) {
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
+        return;
+    }
     r = sp_ctl_send(box->ctl, &order, fds, SP_LAUNCH_WORKER_FDS);
     if (r < 0) {
-        sp_daemon_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_UNAVAILABLE,
-                         "the sandbox does not take orders");
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_UNAVAILABLE,
+                          "the sandbox does not take orders");
         return;
     }
     slot->id = msg->worker;
@@ -221,11 +235,11 @@ void sp_box_worker_stop(struct sp_launcher *l, struct sp_box *box, const struct 
     struct sp_ctl order;
 
     if (!find_worker(box, msg->worker)) {
-        sp_daemon_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_NOT_FOUND,
-                         "there is no such worker");
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_NOT_FOUND,
+                          "there is no such worker");
         return;
     }
-    sp_daemon_ok(l, msg->seq, msg->sandbox, msg->worker);
+    sp_spacesd_ok(l, msg->seq, msg->sandbox, msg->worker);
     if (box->state != SP_BOX_RUNNING)
         return; /* all of them are being stopped */
     sp_ctl_init(&order, SP_CTL_WORKER_STOP);
@@ -253,7 +267,7 @@ static void worker_exited(struct sp_launcher *l, struct sp_box *box, uint64_t id
         msg.exited.oom = sp_cgroup_oomed(&l->groups, &box->cgroup) && (sig || status);
     }
     worker->id = 0;
-    sp_daemon_send(l, &msg);
+    sp_spacesd_send(l, &msg);
 }
 
 static void worker_answered(struct sp_launcher *l, struct sp_box *box, const struct sp_ctl *msg)
@@ -263,11 +277,11 @@ static void worker_answered(struct sp_launcher *l, struct sp_box *box, const str
     if (!worker || !worker->start_seq)
         return;
     if (msg->kind == SP_CTL_STARTED) {
-        sp_daemon_ok(l, worker->start_seq, box->id, worker->id);
+        sp_spacesd_ok(l, worker->start_seq, box->id, worker->id);
         worker->start_seq = 0;
         return;
     }
-    sp_daemon_failed(l, worker->start_seq, box->id, worker->id, (uint32_t)msg->status, msg->text);
+    sp_spacesd_failed(l, worker->start_seq, box->id, worker->id, (uint32_t)msg->status, msg->text);
     memset(worker, 0, sizeof(*worker));
 }
 
@@ -298,7 +312,7 @@ static void on_ready(struct sp_launcher *l, struct sp_box *box)
         sp_log(SP_LOG_INFO, "launcher.trace", "sandbox=%llu step=ready us=%llu",
                (unsigned long long)box->id,
                (unsigned long long)(sp_clock_mono_ns() - box->began_ns) / 1000);
-    sp_daemon_ok(l, box->start_seq, box->id, 0);
+    sp_spacesd_ok(l, box->start_seq, box->id, 0);
     box->start_seq = 0;
 }
 
@@ -354,8 +368,8 @@ void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box)
         struct sp_box_worker *worker = &box->workers[i];
 
         if (worker->id && worker->start_seq) {
-            sp_daemon_failed(l, worker->start_seq, box->id, worker->id, SP_ERR_UNAVAILABLE,
-                             "the sandbox has ended");
+            sp_spacesd_failed(l, worker->start_seq, box->id, worker->id, SP_ERR_UNAVAILABLE,
+                              "the sandbox has ended");
             memset(worker, 0, sizeof(*worker));
         } else if (worker->id) {
             worker_exited(l, box, worker->id, -1, SIGKILL);
@@ -374,6 +388,11 @@ void sp_box_on_time(struct sp_launcher *l, struct sp_box *box)
 {
     if (box->state == SP_BOX_REMOVING) {
         try_remove(l, box);
+        return;
+    }
+    if (box->state == SP_BOX_KILLED) {
+        box->deadline_ms = 0;
+        (void)syscall(SYS_pidfd_send_signal, box->pidfd, SIGKILL, NULL, 0);
         return;
     }
     if (box->state == SP_BOX_STARTING) {

@@ -1,5 +1,5 @@
 /*
- * sandbox/launcher/launcher-internal.h - what main, boxes and daemon share.
+ * sandbox/launcher/launcher-internal.h - what the files of the launcher share.
  */
 #ifndef SP_SANDBOX_LAUNCHER_INTERNAL_H
 #define SP_SANDBOX_LAUNCHER_INTERNAL_H
@@ -28,7 +28,7 @@ struct sp_launcher {
     uid_t daemon_uid;
     gid_t daemon_gid;
     char state_id[17];
-    char state_path[512], sdk_path[512]; /* for the weakest mode only: see plan_without_mounts */
+    char state_path[512], sdk_path[512]; /* for the weakest mode only: see weak.c */
     bool allow_weak;
     bool trace; /* SP_LAUNCH_TRACE=1: where the time of a start goes */
     bool greeted;
@@ -65,6 +65,7 @@ struct sp_box {
     struct sp_list list;
     enum sp_box_state state;
     uint64_t id;
+    uint64_t space;
     uint64_t start_seq; /* not 0 while SANDBOX_START is unanswered */
     pid_t pid;
     int pidfd, ctl;
@@ -79,14 +80,14 @@ struct sp_box {
     struct sp_box_worker workers[SP_BOX_WORKERS_MAX];
 };
 
-/* daemon.c: answers and events towards spacesd. Never blocks; keeps what does not fit. */
-void sp_daemon_send(struct sp_launcher *l, const struct sp_launch_msg *msg);
-void sp_daemon_ok(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker);
-void sp_daemon_failed(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker,
-                      uint32_t kind, const char *text);
-void sp_daemon_flush(struct sp_launcher *l);
+/* spacesd.c: answers and events towards spacesd. Never blocks; keeps what does not fit. */
+void sp_spacesd_send(struct sp_launcher *l, const struct sp_launch_msg *msg);
+void sp_spacesd_ok(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker);
+void sp_spacesd_failed(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker,
+                       uint32_t kind, const char *text);
+void sp_spacesd_flush(struct sp_launcher *l);
 /* Reads requests until the socket is empty. Sets `closing` at its end. */
-void sp_daemon_read(struct sp_launcher *l);
+void sp_spacesd_read(struct sp_launcher *l);
 
 /* boxes.c: the life of one sandbox. */
 struct sp_box *sp_box_find(struct sp_launcher *l, uint64_t id);
@@ -101,6 +102,10 @@ void sp_box_on_ctl(struct sp_launcher *l, struct sp_box *box);
 void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box);
 /* Its deadline has come. May free the box. */
 void sp_box_on_time(struct sp_launcher *l, struct sp_box *box);
+
+/* weak.c: argv and environment for a worker that sees the host's folders. */
+int sp_weak_translate(const struct sp_launcher *l, const struct sp_box *box, struct sp_ctl *order,
+                      struct sp_error *err);
 
 /* spawn.c: everything that a start needs; leaves pid, pidfd, ctl and cgroup in the box. */
 int sp_box_spawn(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg,

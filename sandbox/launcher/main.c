@@ -234,9 +234,9 @@ static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
             sp_box_on_exit(l, box); /* may free it */
     }
     if (polls[0].revents & (POLLOUT | POLLERR | POLLHUP))
-        sp_daemon_flush(l);
+        sp_spacesd_flush(l);
     if (polls[0].revents & (POLLIN | POLLERR | POLLHUP))
-        sp_daemon_read(l);
+        sp_spacesd_read(l);
 }
 
 static void turn(struct sp_launcher *l, int timeout)

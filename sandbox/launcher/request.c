@@ -50,7 +50,7 @@ static void set(struct sp_launch_limits *limits, size_t i, uint64_t value)
         memcpy(at, &narrow, sizeof(narrow));
 }
 
-void sp_request_limits(const struct sp_launch_limits *asked, struct sp_launch_limits *ret)
+void sp_launch_request_limits(const struct sp_launch_limits *asked, struct sp_launch_limits *ret)
 {
     *ret = *asked;
     for (size_t i = 0; i < SP_LEN(limits_table); i++)
@@ -145,8 +145,8 @@ static const struct {
     {SP_LAUNCH_USAGE, true, false, 0, NULL},
 };
 
-int sp_request_check(const struct sp_launch_msg *msg, size_t n_fds, bool greeted,
-                     struct sp_error *err)
+int sp_launch_request_check(const struct sp_launch_msg *msg, size_t n_fds, bool greeted,
+                            struct sp_error *err)
 {
     for (size_t i = 0; i < SP_LEN(kinds); i++) {
         if ((uint32_t)kinds[i].kind != msg->kind)

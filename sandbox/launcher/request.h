@@ -16,10 +16,10 @@ struct sp_error;
  * descriptors as its kind has, and every field within its limits? Strings are terminated after a
  * success. Touches nothing else.
  */
-int sp_request_check(const struct sp_launch_msg *msg, size_t n_fds, bool greeted,
-                     struct sp_error *err);
+int sp_launch_request_check(const struct sp_launch_msg *msg, size_t n_fds, bool greeted,
+                            struct sp_error *err);
 
 /* The limits as they will be applied: raised to the least that works. */
-void sp_request_limits(const struct sp_launch_limits *asked, struct sp_launch_limits *ret);
+void sp_launch_request_limits(const struct sp_launch_limits *asked, struct sp_launch_limits *ret);
 
 #endif

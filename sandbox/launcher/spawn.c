@@ -271,7 +271,7 @@ int sp_box_spawn(struct sp_launcher *l, struct sp_box *box, const struct sp_laun
     struct kit kit = {-1, -1, -1, -1, -1, {-1, -1}};
     int r;
 
-    sp_request_limits(&msg->sandbox_start.limits, &box->limits);
+    sp_launch_request_limits(&msg->sandbox_start.limits, &box->limits);
     if (!sp_userns_take(&l->slots, &box->uid_base))
         return sp_error_set(err, SP_ERR_LIMIT, 0, "all %u ranges of user ids are taken",
                             SP_USERNS_SLOTS);

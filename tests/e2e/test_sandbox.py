@@ -454,5 +454,60 @@ class Ends(Case):
         self.assertEqual(count(), before)
 
 
+class Weak(unittest.TestCase):
+    """Hosts that cannot isolate: refused, or with --allow-weak without what is missing."""
+
+    def launcher(self, wrap, options=("--allow-weak",)):
+        l = launch.Launcher(options=options, wrap=wrap, state_id="%016x" % (os.getpid() << 20 | 0x33))
+        self.addCleanup(l.remove)
+        l.snapshot({"app.py": "print('hello')\n", "stay.py": open(ATTACKS + "/stay.py", encoding="utf-8").read()})
+        return l
+
+    def finish(self, l):
+        self.assertEqual(l.close(), 0)
+        self.assertEqual(launch.processes_of(l.state_id), [])
+        self.assertEqual(launch.groups_of(l.state_id), [])
+
+    def try_it(self, l):
+        hello = l.hello()
+        self.assertFalse(hello.complete)
+        box = l.sandbox()
+        exited, text = l.run(box, [PYTHON, "app.py"])
+        self.assertEqual((exited.status, text), (0, "hello\n"))
+        exited, text = l.run(box, [PYTHON, "-c", "import socket, os; print(open('/opt/spacekit/spacekit_mark.py').read(),"
+                                   " os.environ['SPACEKIT_FILES_DIR'], os.getuid()); socket.socket(40)"])
+        self.assertIn("MARK = 'sdk'", text)
+        self.assertIn("/files/0000000000000007", text)
+        self.assertIn("Operation not permitted", text)  # the system call filter is there
+        exited, text = l.run(box, [PYTHON, "stay.py", "daemon"])
+        self.assertIn("daemon", text)
+        worker = l.worker(box, [PYTHON, "stay.py", "stubborn"])
+        l.read_log(worker, b"stubborn")
+        l.stop(box, grace_ms=100)
+        self.assertEqual(l.event(launch.WORKER_EXITED, worker=worker).signal, signal.SIGKILL)
+        box = l.sandbox()
+        worker = l.worker(box, [PYTHON, "stay.py", "stubborn"])
+        l.read_log(worker, b"stubborn")
+        return hello
+
+    def test_root_in_a_container_without_sys_admin(self):
+        l = self.launcher(["setpriv", "--bounding-set=-sys_admin"])
+        self.assertIn("mount namespace", self.try_it(l).missing)
+        self.finish(l)
+
+    def test_an_ordinary_user(self):
+        l = self.launcher(["setpriv", "--reuid=%d" % launch.DAEMON_UID, "--regid=%d" % launch.DAEMON_UID,
+                           "--clear-groups"])
+        self.assertIn("root", self.try_it(l).missing)
+        self.finish(l)
+
+    def test_without_the_option_a_start_is_refused_with_the_reason(self):
+        l = self.launcher(["setpriv", "--bounding-set=-sys_admin"], options=())
+        self.assertFalse(l.hello().complete)
+        with self.assertRaisesRegex(RuntimeError, "cannot isolate apps .*mount namespace: Operation not permitted"):
+            l.sandbox()
+        self.finish(l)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -5,7 +5,6 @@ The numbers here are the contract's; a change in the header shows as a message o
 
 import contextlib
 import os
-import pwd
 import select
 import shutil
 import socket
@@ -54,7 +53,7 @@ class Usage:
 class Launcher:
     """A launcher of our own on a temporary state folder."""
 
-    def __init__(self, options=(), state_parent=None, state_id=STATE_ID, env=None):
+    def __init__(self, options=(), state_parent=None, state_id=STATE_ID, env=None, wrap=()):
         self.state = tempfile.mkdtemp(prefix="spaces-launch-", dir=state_parent)
         os.chmod(self.state, 0o700)
         self.sdk = os.path.join(self.state, "sdk")
@@ -67,7 +66,8 @@ class Launcher:
             os.mkdir(os.path.join(self.state, folder))
         with open(os.path.join(self.sdk, "spacekit_mark.py"), "w") as f:
             f.write("MARK = 'sdk'\n")
-        self.options, self.env = options, env
+        self.options, self.env, self.wrap = options, env, list(wrap)
+        os.chown(self.state, DAEMON_UID, DAEMON_UID)
         self.start()
         self.snapshot({"app.py": "print('hello')\n"})
 
@@ -75,7 +75,7 @@ class Launcher:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock = ours
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "spaces-launcher"), "--socket-fd", str(theirs.fileno()),
+            self.wrap + [os.path.join(BUILD, "spaces-launcher"), "--socket-fd", str(theirs.fileno()),
              "--state", self.state, "--sdk", self.sdk, "--daemon-uid", str(DAEMON_UID),
              "--daemon-gid", str(DAEMON_UID), "--state-id", self.state_id, *self.options],
             pass_fds=[theirs.fileno()], env=dict(os.environ, **(self.env or {})))
@@ -246,6 +246,9 @@ def processes_of(state_id):
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
+            with open("/proc/%s/stat" % pid) as s:
+                if s.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    continue  # dead; the host's init has yet to look
             with open("/proc/%s/cgroup" % pid) as f, open("/proc/%s/cmdline" % pid, "rb") as c:
                 if state_id in f.read() or state_id.encode() in c.read():
                     found.append(int(pid))
@@ -255,7 +258,3 @@ def processes_of(state_id):
 def mounts_of(path):
     with open("/proc/self/mountinfo") as f:
         return [line for line in f if path in line]
-
-
-def user_name():
-    return pwd.getpwuid(os.geteuid()).pw_name

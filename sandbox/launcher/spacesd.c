@@ -18,7 +18,7 @@ struct out {
     struct sp_launch_msg msg;
 };
 
-void sp_daemon_send(struct sp_launcher *l, const struct sp_launch_msg *msg)
+void sp_spacesd_send(struct sp_launcher *l, const struct sp_launch_msg *msg)
 {
     struct sp_error err;
     struct out *out;
@@ -46,7 +46,7 @@ void sp_daemon_send(struct sp_launcher *l, const struct sp_launch_msg *msg)
     l->n_out++;
 }
 
-void sp_daemon_flush(struct sp_launcher *l)
+void sp_spacesd_flush(struct sp_launcher *l)
 {
     SP_LIST_EACH(out, &l->out, struct out, list)
     {
@@ -62,7 +62,7 @@ void sp_daemon_flush(struct sp_launcher *l)
     }
 }
 
-void sp_daemon_ok(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker)
+void sp_spacesd_ok(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker)
 {
     struct sp_launch_msg msg;
 
@@ -70,11 +70,11 @@ void sp_daemon_ok(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_
     msg.seq = seq;
     msg.sandbox = sandbox;
     msg.worker = worker;
-    sp_daemon_send(l, &msg);
+    sp_spacesd_send(l, &msg);
 }
 
-void sp_daemon_failed(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker,
-                      uint32_t kind, const char *text)
+void sp_spacesd_failed(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker,
+                       uint32_t kind, const char *text)
 {
     struct sp_launch_msg msg;
 
@@ -84,7 +84,7 @@ void sp_daemon_failed(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uin
     msg.worker = worker;
     msg.failed.error_kind = kind;
     (void)snprintf(msg.failed.text, sizeof(msg.failed.text), "%.499s", text);
-    sp_daemon_send(l, &msg);
+    sp_spacesd_send(l, &msg);
 }
 
 static void hello(struct sp_launcher *l, const struct sp_launch_msg *msg)
@@ -96,7 +96,7 @@ static void hello(struct sp_launcher *l, const struct sp_launch_msg *msg)
     answer.seq = msg->seq;
     answer.host.complete = sp_probe_complete(&l->probe);
     sp_probe_missing(&l->probe, answer.host.missing, sizeof(answer.host.missing));
-    sp_daemon_send(l, &answer);
+    sp_spacesd_send(l, &answer);
 }
 
 static void usage(struct sp_launcher *l, const struct sp_box *box, uint64_t seq)
@@ -108,7 +108,7 @@ static void usage(struct sp_launcher *l, const struct sp_box *box, uint64_t seq)
     answer.sandbox = box->id;
     if (box->cgroup.exists && box->state != SP_BOX_REMOVING)
         sp_cgroup_usage(&l->groups, &box->cgroup, &answer.usage);
-    sp_daemon_send(l, &answer);
+    sp_spacesd_send(l, &answer);
 }
 
 /* About a sandbox that must exist. */
@@ -117,15 +117,15 @@ static void about_box(struct sp_launcher *l, const struct sp_launch_msg *msg, co
     struct sp_box *box = sp_box_find(l, msg->sandbox);
 
     if (!box) {
-        sp_daemon_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_NOT_FOUND,
-                         "there is no such sandbox");
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_NOT_FOUND,
+                          "there is no such sandbox");
         return;
     }
     switch (msg->kind) {
     case SP_LAUNCH_WORKER_START: sp_box_worker_start(l, box, msg, fds); break;
     case SP_LAUNCH_WORKER_STOP: sp_box_worker_stop(l, box, msg); break;
     case SP_LAUNCH_SANDBOX_STOP:
-        sp_daemon_ok(l, msg->seq, msg->sandbox, 0);
+        sp_spacesd_ok(l, msg->seq, msg->sandbox, 0);
         sp_box_stop(l, box, msg->stop.grace_ms);
         break;
     default: usage(l, box, msg->seq); break;
@@ -137,8 +137,8 @@ static void on_request(struct sp_launcher *l, const struct sp_launch_msg *msg, c
 {
     struct sp_error err = {0};
 
-    if (sp_request_check(msg, n_fds, l->greeted, &err) < 0)
-        sp_daemon_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
+    if (sp_launch_request_check(msg, n_fds, l->greeted, &err) < 0)
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
     else if (msg->kind == SP_LAUNCH_HELLO)
         hello(l, msg);
     else if (msg->kind == SP_LAUNCH_SANDBOX_START)
@@ -147,7 +147,7 @@ static void on_request(struct sp_launcher *l, const struct sp_launch_msg *msg, c
         about_box(l, msg, fds);
 }
 
-void sp_daemon_read(struct sp_launcher *l)
+void sp_spacesd_read(struct sp_launcher *l)
 {
     /* One at a time between polls: the ends of sandboxes are not kept waiting by a flood. */
     static struct sp_launch_msg msg;
