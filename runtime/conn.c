@@ -166,18 +166,20 @@ static void input(struct sp_conn *conn, const char *data, size_t len)
 /* Goes on with kept input after something has changed. */
 static void process(struct sp_conn *conn)
 {
-    size_t used;
+    size_t used = 0;
 
     if (conn->state == SP_CONN_CLOSING || conn->processing)
         return;
     conn->processing = true;
     if (conn->state == SP_CONN_BODY)
         sp_request_poke(conn);
-    used = use_input(conn, conn->in, conn->in_len);
+    if (conn->in_len)
+        used = use_input(conn, conn->in, conn->in_len);
     conn->processing = false;
     if (conn->state == SP_CONN_CLOSING)
         return;
-    keep_input(conn, conn->in + used, conn->in_len - used);
+    if (used)
+        keep_input(conn, conn->in + used, conn->in_len - used);
     sp_conn_arm(conn);
     set_reading(conn, wants_input(conn));
 }

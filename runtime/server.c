@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "runtime/config.h"
+#include "runtime/metrics.h"
 #include "runtime/server-internal.h"
 
 static void read_limits(const struct sp_config *config, struct sp_limits *ret)
@@ -128,6 +129,27 @@ void sp_server_stats(const struct sp_server *server, struct sp_server_stats *ret
 {
     *ret = server->stats;
     ret->buffered_bytes = server->buffered_bytes + server->body_bytes;
+}
+
+void sp_server_collect(void *arg, struct sp_buf *out)
+{
+    struct sp_server_stats stats;
+
+    sp_server_stats(arg, &stats);
+    sp_metrics_gauge(out, "spacesd_http_connections", "Open connections",
+                     (double)stats.connections);
+    sp_metrics_gauge(out, "spacesd_http_streams", "Open event streams and WebSockets",
+                     (double)stats.streams);
+    sp_metrics_gauge(out, "spacesd_http_buffered_bytes",
+                     "Bodies being received and output that waits for slow readers",
+                     (double)stats.buffered_bytes);
+    sp_metrics_counter(out, "spacesd_http_connections_total", "Accepted connections",
+                       stats.accepted);
+    sp_metrics_counter(out, "spacesd_http_refused_total", "Connections refused over a limit",
+                       stats.refused);
+    sp_metrics_counter(out, "spacesd_http_requests_total", "Requests", stats.requests);
+    sp_metrics_counter(out, "spacesd_http_bad_requests_total",
+                       "Requests that were malformed, too large or too slow", stats.bad_requests);
 }
 
 /* --- the end ------------------------------------------------------------------------------ */

@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "ui-protocol/http1.h"
 
+struct sp_buf;
 struct sp_error;
 struct sp_config;
 struct sp_server;
@@ -58,6 +59,8 @@ struct sp_server_stats {
     uint64_t buffered_bytes;
 };
 void sp_server_stats(const struct sp_server *server, struct sp_server_stats *ret);
+/* The same for /metrics: a collector for sp_metrics_add, whose argument is the server. */
+void sp_server_collect(void *server, struct sp_buf *out);
 
 /* --- routes ----------------------------------------------------------------------------------- */
 
@@ -127,7 +130,9 @@ uint64_t sp_exchange_space(const struct sp_exchange *ex);
 /*
  * SP_BODY_STREAM: `on_data` gets pieces (len 0 = end of the body) and returns false to refuse the
  * rest after it has answered. Reading stops while sp_exchange_pause_body is in force: that is
- * back-pressure down to the client's socket. Nothing is called after the client has gone.
+ * back-pressure down to the client's socket. Nothing is called after the client has gone. Above
+ * `max_bytes`, and when the framing is wrong or the client falls silent, the server answers (413, 400,
+ * 408) and on_gone is called.
  */
 void sp_exchange_read_body(struct sp_exchange *ex, uint64_t max_bytes,
                            bool (*on_data)(struct sp_exchange *ex, void *arg, struct sp_slice piece),
