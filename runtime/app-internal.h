@@ -488,6 +488,9 @@ void sp_live_restore(struct sp_app_session *session, const char *secret);
 void sp_gradio_ws_alarm(void *arg, struct sp_alarm *alarm);
 void sp_gradio_alive_alarm(void *arg, struct sp_alarm *alarm);
 
+/* One of what sp_apps waits for at its end has closed. */
+void sp_app_handle_closed(struct sp_apps *apps);
+
 struct sp_files *sp_files_new(struct sp_apps *apps);
 void sp_files_close(struct sp_files *files);
 void sp_files_space_removed(struct sp_files *files, uint64_t space);

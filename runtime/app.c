@@ -321,7 +321,7 @@ static void free_all(struct sp_apps *apps)
     free(apps);
 }
 
-static void on_handle_closed(struct sp_apps *apps)
+void sp_app_handle_closed(struct sp_apps *apps)
 {
     void (*closed)(void *arg) = apps->closed;
     void *arg = apps->closed_arg;
@@ -335,22 +335,21 @@ static void on_handle_closed(struct sp_apps *apps)
 
 static void on_alarms_closed(uv_handle_t *handle)
 {
-    on_handle_closed(((struct sp_alarms *)handle->data)->arg);
+    sp_app_handle_closed(((struct sp_alarms *)handle->data)->arg);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    on_handle_closed(handle->data);
+    sp_app_handle_closed(handle->data);
 }
 
 static void on_turn_closed(struct sp_turn *turn)
 {
-    on_handle_closed(SP_CONTAINER(turn, struct sp_apps, turn));
+    sp_app_handle_closed(SP_CONTAINER(turn, struct sp_apps, turn));
 }
 
 static void close_handles(struct sp_apps *apps)
 {
-    apps->closing_handles = 3;
     sp_alarms_close(&apps->alarms, on_alarms_closed);
     uv_close((uv_handle_t *)&apps->sched_timer, on_timer_closed);
     sp_turn_close(&apps->turn, on_turn_closed);
@@ -380,6 +379,7 @@ int sp_apps_new(const struct sp_apps_options *options, struct sp_apps **ret, str
     (void)uv_timer_init(apps->loop, &apps->sched_timer);
     apps->sched_timer.data = apps;
     apps->files = sp_files_new(apps);
+    apps->closing_handles = 4; /* those three and the files */
 
     r = sp_app_journal_open(apps, options->journal_dir, err);
     if (r < 0) {
