@@ -1,4 +1,7 @@
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "cli/folder.h"
@@ -18,14 +21,37 @@ static int send_folder(struct sp_cli *cli, const char *path, struct sp_cli_reply
     return sp_cli_upload(cli, path, fields, folder.files, folder.n_files, reply, err);
 }
 
+/* What was said, else "me/folder". */
+static int find_ref(struct sp_cli *cli, char **ret_ref, struct sp_error *err)
+{
+    SP_CLI_AUTO_REPLY struct sp_cli_reply reply = {0};
+    SP_AUTO_FREE char *folder = NULL;
+    int r;
+
+    if (cli->args.n_pos > 1) {
+        *ret_ref = sp_strdup(cli->args.pos[1]);
+        return 0;
+    }
+    folder = realpath(cli->args.pos[0], NULL);
+    if (!folder)
+        return sp_error_set(err, errno == ENOENT ? SP_ERR_NOT_FOUND : SP_ERR_INVALID, -errno,
+                            "read '%s'", cli->args.pos[0]);
+    r = sp_cli_call(cli, "GET", "/api/whoami-v2", NULL, &reply, err);
+    if (r == 0)
+        *ret_ref = sp_asprintf("%s/%s", sp_cli_str(reply.json, "name"), strrchr(folder, '/') + 1);
+    return r;
+}
+
 int sp_cli_cmd_deploy(struct sp_cli *cli, struct sp_error *err)
 {
     SP_CLI_AUTO_REPLY struct sp_cli_reply reply = {0};
+    SP_AUTO_FREE char *ref = NULL;
     SP_AUTO_FREE char *path = NULL;
-    const char *ref = cli->args.pos[1];
     long long number;
-    int r = sp_cli_space_path(ref, "/deploy", &path, err);
+    int r = find_ref(cli, &ref, err);
 
+    if (r == 0)
+        r = sp_cli_space_path(ref, "/deploy", &path, err);
     if (r < 0)
         return r;
     if (sp_cli_opt(&cli->args, "private") && sp_cli_opt(&cli->args, "public"))

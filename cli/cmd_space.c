@@ -41,7 +41,7 @@ int sp_cli_cmd_restart(struct sp_cli *cli, struct sp_error *err)
         return 0;
     }
     r = sp_cli_wait_running(cli, ref, 0, err);
-    if (r == 0)
+    if (r == 0 && !sp_cli_print_json(cli, reply.json))
         printf("%s is RUNNING\n", ref);
     return r;
 }

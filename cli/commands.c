@@ -57,7 +57,8 @@ static const struct sp_cli_option help_options[] = {
 };
 
 const struct sp_cli_command sp_cli_commands[] = {
-    {"deploy", "DIR OWNER/NAME", "store a folder as the Space's new version and start it",
+    {"deploy", "DIR [OWNER/NAME]", "store a folder as the Space's new version and start it",
+     "Without OWNER/NAME it is your own Space with the folder's name.\n"
      "Left out are .git, __pycache__, .venv, node_modules and *.pyc. A symbolic link is refused: "
      "what it points to would be another thing on the host.\n"
      "A version that does not start leaves the one before serving.",
@@ -94,7 +95,8 @@ const struct sp_cli_command sp_cli_commands[] = {
     {"completion", "bash|zsh|fish", "print a completion script for the shell",
      "For example: spaces completion bash > /etc/bash_completion.d/spaces", false,
      sp_cli_cmd_completion, NULL},
-    {"help", "[COMMAND]", "show help on a command", NULL, false, sp_cli_cmd_help, help_options},
+    {"help", "[COMMAND] [WORD]", "show help on a command", NULL, false, sp_cli_cmd_help,
+     help_options},
     {"man", "", "print the man page", "For example: spaces man | man -l -", false, sp_cli_cmd_man,
      NULL},
     {NULL, NULL, NULL, NULL, false, NULL, NULL},

@@ -73,7 +73,7 @@ static void print_markdown(void)
 {
     printf(
         "# The spaces command\n\n"
-        "Made by `spaces help --markdown`; do not edit. `spaces` is %s and uses only its HTTP API "
+        "Made by `spaces help --markdown`; do not edit. `spaces` is %s, and uses only its HTTP API "
         "([api.md](api.md)).\n\n"
         "`SPACES_URL` says where spacesd answers (default `http://127.0.0.1:7860`), `SPACES_TOKEN` "
         "who you are; `--url` and `--token` do it for one call. Errors are one sentence on stderr. "
@@ -92,6 +92,7 @@ static void print_markdown(void)
 int sp_cli_cmd_help(struct sp_cli *cli, struct sp_error *err)
 {
     const struct sp_cli_command *command;
+    SP_AUTO_FREE char *name = NULL;
 
     if (sp_cli_opt(&cli->args, "markdown")) {
         print_markdown();
@@ -101,9 +102,11 @@ int sp_cli_cmd_help(struct sp_cli *cli, struct sp_error *err)
         sp_cli_print_overview();
         return 0;
     }
-    command = sp_cli_find(cli->args.pos[0]);
+    name = sp_asprintf("%s%s%s", cli->args.pos[0], cli->args.n_pos > 1 ? " " : "",
+                       cli->args.n_pos > 1 ? cli->args.pos[1] : "");
+    command = sp_cli_find(name);
     if (!command)
-        return sp_error_set(err, SP_ERR_NOT_FOUND, 0, "there is no command '%s'", cli->args.pos[0]);
+        return sp_error_set(err, SP_ERR_NOT_FOUND, 0, "there is no command '%s'", name);
     sp_cli_print_usage(command);
     return 0;
 }

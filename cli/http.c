@@ -12,6 +12,10 @@
 #define CONNECT_TIMEOUT_S 10L
 #define EVENT_MAX         ((size_t)1 << 20)
 
+/* A daemon that is silent for so long is gone: it holds no answer for longer than 30 s, and an
+ * event stream says every 15 s that it is there. */
+#define SILENCE_S 120L
+
 /* A request under way. */
 struct call {
     const struct sp_cli *cli;
@@ -204,7 +208,8 @@ static int begin(struct call *call, const struct sp_cli *cli, const char *path,
     (void)curl_easy_setopt(call->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(call->curl, CURLOPT_USERAGENT, "spaces/" SP_VERSION);
     (void)curl_easy_setopt(call->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-    (void)curl_easy_setopt(call->curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    (void)curl_easy_setopt(call->curl, CURLOPT_LOW_SPEED_LIMIT, 1L); /* byte a second */
+    (void)curl_easy_setopt(call->curl, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
     (void)curl_easy_setopt(call->curl, CURLOPT_ERRORBUFFER, call->why);
     (void)curl_easy_setopt(call->curl, CURLOPT_WRITEFUNCTION, on_data);
     (void)curl_easy_setopt(call->curl, CURLOPT_WRITEDATA, call);

@@ -55,7 +55,7 @@ static const char *subject_of(const struct sp_cli_command *command, const struct
     struct sp_slice word;
 
     for (int i = 0; i < args->n_pos && sp_slice_split(&rest, ' ', &word); i++) {
-        if (sp_slice_eq_str(word, "OWNER/NAME"))
+        if (sp_slice_eq_str(word, "OWNER/NAME") || sp_slice_eq_str(word, "[OWNER/NAME]"))
             return args->pos[i];
     }
     return NULL;

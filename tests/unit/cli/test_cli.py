@@ -20,7 +20,7 @@ import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-SPACES = os.path.join(ROOT, os.environ.get("BUILD", "build"), "spaces")
+SPACES = os.path.join(ROOT, os.environ.get("BUILD", "build"), "spaces")  # absolute: tests change the folder
 PORTS = range(18100, 18200)
 PATIENCE_S = 20
 
@@ -268,6 +268,17 @@ class Deploying(Base):
         with open(os.path.join(folder, "data/big.bin"), "rb") as f:
             self.assertEqual(parts[-1][2], f.read())
 
+    def test_deploy_without_a_name_takes_mine_and_the_folders(self):
+        parent = tempfile.TemporaryDirectory()
+        self.addCleanup(parent.cleanup)
+        os.makedirs(os.path.join(parent.name, "x"))
+        with open(os.path.join(parent.name, "x", "app.py"), "w"):
+            pass
+        self.stored()
+        self.answers["GET", "/api/whoami-v2"] = (200, {"name": "me"})
+        self.assertIn("me/x created", self.ok("deploy", ".", cwd=os.path.join(parent.name, "x")))
+        self.assertIn("/nonexistent", self.fails(3, "deploy", "/nonexistent"))
+
     def test_deploy_leaves_out_what_is_not_the_app(self):
         self.stored()
         folder = self.folder(**{".git/config": b"", "a/__pycache__/x.pyc": b"", ".venv/bin/python": b"",
@@ -491,7 +502,7 @@ class Table(Base):
         self.assertGreater(len(names), 15)
         for name in names:
             self.assertIn(f"usage: spaces {name}", self.ok(*name.split(), "--help"))
-            self.assertIn(f"usage: spaces {name}", self.ok("help", name))
+            self.assertIn(f"usage: spaces {name}", self.ok("help", *name.split()))
             self.assertIn("spaces " + name.replace("-", "\\-"), man)
             self.assertIn(f"## `spaces {name}", markdown)
 
