@@ -14,7 +14,7 @@ export abstract class DialogPage extends Page {
         const dialog = this.dialog;
         dialog.addEventListener('close', () => this.finish());
         dialog.showModal();
-        dialog.querySelector<HTMLInputElement>('input:not([type=radio])')?.select();
+        dialog.querySelector<HTMLInputElement>('input:not([type=radio], [readonly])')?.select();
     }
 
     protected get dialog(): HTMLDialogElement {
