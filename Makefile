@@ -31,7 +31,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CFLAGS_ALL  = -std=gnu17 $(WARN) $(OPT) $(SANFLAGS) -fstack-protector-strong -fPIE -pthread \
               -D_GNU_SOURCE -DSP_VERSION='"$(VERSION)"' -DSP_PREFIX='"$(PREFIX)"' -I. -I$(BUILD) \
               $(CPPFLAGS) $(CFLAGS)
-LDFLAGS_ALL = $(SANFLAGS) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+LDFLAGS_ALL = $(SANFLAGS) -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
 # Libraries by folder: what a folder may link is what style says it may use.
 LIBS_base     := -ljansson

@@ -12,14 +12,14 @@
 #include <strings.h>
 #include <time.h>
 
-#pragma GCC poison strcpy strcat stpcpy      /* bounded: snprintf, sp_buf_append */
-#pragma GCC poison strncpy strncat           /* do not terminate: snprintf */
-#pragma GCC poison sprintf vsprintf          /* snprintf, sp_asprintf */
-#pragma GCC poison strtok strtok_r           /* sp_slice_split */
-#pragma GCC poison atoi atol atoll           /* no errors: sp_parse_u64 */
-#pragma GCC poison gets scanf sscanf fscanf  /* a parser with limits */
+#pragma GCC poison strcpy strcat stpcpy           /* bounded: snprintf, sp_buf_append */
+#pragma GCC poison strncpy strncat                /* do not terminate: snprintf */
+#pragma GCC poison sprintf vsprintf               /* snprintf, sp_asprintf */
+#pragma GCC poison strtok strtok_r                /* sp_slice_split */
+#pragma GCC poison atoi atol atoll                /* no errors: sp_parse_u64 */
+#pragma GCC poison gets scanf sscanf fscanf       /* a parser with limits */
 #pragma GCC poison gmtime localtime asctime ctime /* shared buffers: the _r forms */
-#pragma GCC poison system popen              /* no shell: fork and exec, or uv_spawn */
-#pragma GCC poison tmpnam mktemp             /* races: openat with O_EXCL */
+#pragma GCC poison system popen                   /* no shell: fork and exec, or uv_spawn */
+#pragma GCC poison tmpnam mktemp                  /* races: openat with O_EXCL */
 
 #endif

@@ -36,8 +36,7 @@ int sp_error_set(struct sp_error *err, enum sp_err_kind kind, int sys, const cha
     __attribute__((format(printf, 4, 5)));
 
 /* Puts "context: " in front of the message and returns err->sys, or -EIO where there is none. */
-int sp_error_wrap(struct sp_error *err, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+int sp_error_wrap(struct sp_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* "invalid", "not_found", ... : stable, used in JSON answers and logs. */
 const char *sp_err_kind_to_string(enum sp_err_kind kind);

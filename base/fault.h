@@ -17,7 +17,7 @@ bool sp_fault(const char *name);
 /* Replaces the plan that came from the environment; NULL clears it. For tests. */
 void sp_fault_plan(const char *plan);
 #else
-#define sp_fault(name) false
+#define sp_fault(name)      false
 #define sp_fault_plan(plan) ((void)(plan))
 #endif
 

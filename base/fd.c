@@ -22,7 +22,7 @@ void sp_auto_fd(int *fd)
 
 static enum sp_err_kind kind_of(int error)
 {
-    return error == ENOENT                       ? SP_ERR_NOT_FOUND
+    return error == ENOENT                      ? SP_ERR_NOT_FOUND
            : error == ENOSPC || error == EDQUOT ? SP_ERR_UNAVAILABLE
                                                 : SP_ERR_INTERNAL;
 }

@@ -15,11 +15,11 @@ void sp_auto_fd(int *fd);
 /* Closes the descriptor when it goes out of scope; -1 is fine. */
 #define SP_AUTO_FD __attribute__((cleanup(sp_auto_fd)))
 /* Hands a descriptor on and clears the variable. */
-#define SP_TAKE_FD(var) \
-    ({                  \
-        int fd_ = (var); \
-        (var) = -1;     \
-        fd_;            \
+#define SP_TAKE_FD(var)                                                                            \
+    ({                                                                                             \
+        int fd_ = (var);                                                                           \
+        (var) = -1;                                                                                \
+        fd_;                                                                                       \
     })
 
 /*

@@ -1,4 +1,5 @@
-/* base/id.h - random identifiers and their hexadecimal form. Random bytes come from getrandom(2). */
+/* base/id.h - random identifiers and their hexadecimal form. Random bytes come from getrandom(2).
+ */
 #ifndef SP_BASE_ID_H
 #define SP_BASE_ID_H
 

@@ -13,8 +13,9 @@ int sp_json_parse(struct sp_slice text, json_t **ret, struct sp_error *err)
     json_t *value;
 
     if (text.len > SP_JSON_MAX)
-        return sp_error_set(err, SP_ERR_LIMIT, 0, "the JSON document has %zu bytes, at most %zu fit",
-                            text.len, SP_JSON_MAX);
+        return sp_error_set(err, SP_ERR_LIMIT, 0,
+                            "the JSON document has %zu bytes, at most %zu fit", text.len,
+                            SP_JSON_MAX);
 
     value = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
     if (!value)

@@ -27,7 +27,8 @@ int sp_json_parse(struct sp_slice text, json_t **ret, struct sp_error *err);
 
 /*
  * Reads the field `key`. Absent or null: returns 0 and leaves `*ret` as it was. Another type, or
- * a number outside of [min, max]: SP_ERR_INVALID that names the key. Strings are borrowed from `obj`.
+ * a number outside of [min, max]: SP_ERR_INVALID that names the key. Strings are borrowed from
+ * `obj`.
  */
 int sp_json_get_str(const json_t *obj, const char *key, const char **ret, struct sp_error *err);
 int sp_json_get_int(const json_t *obj, const char *key, int64_t min, int64_t max, int64_t *ret,

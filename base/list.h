@@ -39,10 +39,10 @@ static inline void sp_list_remove(struct sp_list *node)
 }
 
 /* `item` may be removed (and freed) in the body. */
-#define SP_LIST_EACH(item, head, type, member)                                     \
-    for (type *item = SP_CONTAINER((head)->next, type, member),                    \
-              *item##_next = SP_CONTAINER(item->member.next, type, member);        \
-         &item->member != (head);                                                  \
+#define SP_LIST_EACH(item, head, type, member)                                                     \
+    for (type *item = SP_CONTAINER((head)->next, type, member),                                    \
+              *item##_next = SP_CONTAINER(item->member.next, type, member);                        \
+         &item->member != (head);                                                                  \
          item = item##_next, item##_next = SP_CONTAINER(item->member.next, type, member))
 
 #endif

@@ -42,9 +42,8 @@ static size_t put_prefix(char *line, size_t size, enum sp_log_level level, const
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)gmtime_r(&now.tv_sec, &tm);
     n = snprintf(line, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s%s%s %s ", tm.tm_year + 1900,
-                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                 now.tv_nsec / 1000000, level_names[level], program ? " " : "",
-                 program ? program : "", event);
+                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000,
+                 level_names[level], program ? " " : "", program ? program : "", event);
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 

@@ -28,19 +28,19 @@ void sp_auto_free(void *ptr); /* `ptr` is the address of the variable */
 #define SP_AUTO_FREE __attribute__((cleanup(sp_auto_free)))
 
 /* Hands a value on and clears the variable, so that its cleanup does nothing. */
-#define SP_TAKE(var)               \
-    ({                             \
-        __typeof__(var) v_ = (var); \
-        (var) = NULL;              \
-        v_;                        \
+#define SP_TAKE(var)                                                                               \
+    ({                                                                                             \
+        __typeof__(var) v_ = (var);                                                                \
+        (var) = NULL;                                                                              \
+        v_;                                                                                        \
     })
 
 /* The value of a flag, which is cleared. */
-#define SP_TAKE_FLAG(var)           \
-    ({                              \
-        __typeof__(var) f_ = (var); \
-        (var) = 0;                  \
-        f_;                         \
+#define SP_TAKE_FLAG(var)                                                                          \
+    ({                                                                                             \
+        __typeof__(var) f_ = (var);                                                                \
+        (var) = 0;                                                                                 \
+        f_;                                                                                        \
     })
 
 #define SP_LEN(array) (sizeof(array) / sizeof((array)[0]))

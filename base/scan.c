@@ -223,7 +223,8 @@ static bool scan_members(struct scanner *s, struct sp_scan_field *fields, size_t
             return false;
         skip_space(s);
         from = s->at;
-        if (!scan_value(s) || !note_field(s, key, sp_slice(from, (size_t)(s->at - from)), fields, n))
+        if (!scan_value(s) ||
+            !note_field(s, key, sp_slice(from, (size_t)(s->at - from)), fields, n))
             return false;
         skip_space(s);
     } while (take(s, ','));

@@ -29,9 +29,9 @@ enum sp_scan_kind {
 
 /* What the caller wants, and what was found. */
 struct sp_scan_field {
-    const char *key;         /* plain ASCII; a key written with escapes does not match */
-    enum sp_scan_kind kind;  /* out */
-    struct sp_slice value;   /* out: the raw text of the value, quotes or brackets included */
+    const char *key;        /* plain ASCII; a key written with escapes does not match */
+    enum sp_scan_kind kind; /* out */
+    struct sp_slice value;  /* out: the raw text of the value, quotes or brackets included */
 };
 
 #define SP_SCAN_DEPTH 64 /* nesting above this is refused */
@@ -56,7 +56,8 @@ size_t sp_scan_count(struct sp_slice array);
 
 /*
  * Values of scanned fields. False when the field has another kind, does not fit, or is out of
- * range. A string is decoded (escapes resolved to UTF-8) and terminated; one with U+0000 is refused.
+ * range. A string is decoded (escapes resolved to UTF-8) and terminated; one with U+0000 is
+ * refused.
  */
 bool sp_scan_get_u64(const struct sp_scan_field *field, uint64_t max, uint64_t *ret);
 bool sp_scan_get_string(const struct sp_scan_field *field, char *ret, size_t size);

@@ -122,10 +122,20 @@ static bool parse_with_unit(struct sp_slice s, const struct unit *units, size_t 
 bool sp_parse_size(struct sp_slice s, uint64_t *ret_bytes)
 {
     static const struct unit units[] = {
-        {"", 1},          {"b", 1},         {"k", 1ull << 10},   {"kb", 1ull << 10},
-        {"kib", 1ull << 10}, {"m", 1ull << 20}, {"mb", 1ull << 20}, {"mib", 1ull << 20},
-        {"g", 1ull << 30}, {"gb", 1ull << 30}, {"gib", 1ull << 30}, {"t", 1ull << 40},
-        {"tb", 1ull << 40}, {"tib", 1ull << 40},
+        {"", 1},
+        {"b", 1},
+        {"k", 1ull << 10},
+        {"kb", 1ull << 10},
+        {"kib", 1ull << 10},
+        {"m", 1ull << 20},
+        {"mb", 1ull << 20},
+        {"mib", 1ull << 20},
+        {"g", 1ull << 30},
+        {"gb", 1ull << 30},
+        {"gib", 1ull << 30},
+        {"t", 1ull << 40},
+        {"tb", 1ull << 40},
+        {"tib", 1ull << 40},
     };
 
     return parse_with_unit(s, units, SP_LEN(units), ret_bytes);
@@ -134,7 +144,7 @@ bool sp_parse_size(struct sp_slice s, uint64_t *ret_bytes)
 bool sp_parse_duration(struct sp_slice s, uint64_t *ret_ms)
 {
     static const struct unit units[] = {
-        {"", 1000},      {"ms", 1},         {"s", 1000},
+        {"", 1000},       {"ms", 1},          {"s", 1000},
         {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 86400 * 1000},
     };
 
@@ -143,8 +153,8 @@ bool sp_parse_duration(struct sp_slice s, uint64_t *ret_ms)
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
 }
 
 bool sp_name_valid(struct sp_slice s)

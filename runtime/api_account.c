@@ -27,7 +27,8 @@ void sp_api_whoami(struct sp_exchange *ex)
                             by_token ? "access_token" : "session"));
 }
 
-/* --- login ------------------------------------------------------------------------------------------ */
+/* --- login
+ * ------------------------------------------------------------------------------------------ */
 
 static void set_cookie(struct sp_exchange *ex, const char *value, uint64_t max_age_s)
 {
@@ -39,7 +40,8 @@ static void set_cookie(struct sp_exchange *ex, const char *value, uint64_t max_a
     sp_reply_header(ex, "Set-Cookie", cookie);
 }
 
-static void on_login(void *arg, const struct sp_error *err, const struct sp_user *user, const char *secret)
+static void on_login(void *arg, const struct sp_error *err, const struct sp_user *user,
+                     const char *secret)
 {
     struct sp_exchange *ex = sp_later_take(arg);
 
@@ -85,7 +87,8 @@ void sp_api_login(struct sp_exchange *ex)
     sp_auth_login(sp_daemon_of(ex)->auth, sp_slice_str(token), on_login, sp_later_new(ex));
 }
 
-static void on_logout(void *arg, const struct sp_error *err, const struct sp_user *user, const char *secret)
+static void on_logout(void *arg, const struct sp_error *err, const struct sp_user *user,
+                      const char *secret)
 {
     struct sp_exchange *ex = sp_later_take(arg);
 
@@ -108,14 +111,16 @@ void sp_api_logout(struct sp_exchange *ex)
     sp_auth_logout(sp_daemon_of(ex)->auth, cookie, on_logout, sp_later_new(ex));
 }
 
-/* --- users ------------------------------------------------------------------------------------------ */
+/* --- users
+ * ------------------------------------------------------------------------------------------ */
 
 static char *login_url(struct sp_exchange *ex, const char *secret)
 {
     return sp_asprintf("%s/login#%s", sp_exchange_base_url(ex), secret);
 }
 
-static void on_link(void *arg, const struct sp_error *err, const struct sp_user *user, const char *secret)
+static void on_link(void *arg, const struct sp_error *err, const struct sp_user *user,
+                    const char *secret)
 {
     struct sp_exchange *ex = sp_later_take(arg);
     SP_AUTO_FREE char *url = NULL;
@@ -160,8 +165,9 @@ static void on_first_link(void *arg, const struct sp_error *err, const struct sp
     if (!ex)
         return;
     url = err ? NULL : login_url(ex, secret);
-    sp_reply_json(ex, 201, json_pack("{s:s, s:s, s:s?}", "name", fresh->name, "token", fresh->token,
-                                     "login_url", url));
+    sp_reply_json(ex, 201,
+                  json_pack("{s:s, s:s, s:s?}", "name", fresh->name, "token", fresh->token,
+                            "login_url", url));
 }
 
 static void on_user_added(void *arg, const struct sp_error *err, const struct sp_user *user,

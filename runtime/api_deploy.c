@@ -30,11 +30,11 @@ struct deploy {
     struct sp_multipart parts;
     struct sp_staging *staging;
     bool in_file;
-    char field[64];       /* the form field under way, "" while in a file */
+    char field[64]; /* the form field under way, "" while in a file */
     char value[256];
     size_t value_len;
     bool is_private;
-    bool over;            /* the closing delimiter has been read */
+    bool over; /* the closing delimiter has been read */
     bool created;
     struct sp_card card;
 };
@@ -52,7 +52,8 @@ static struct sp_exchange *find(const struct deploy *deploy)
     return sp_exchange_find(deploy->daemon->server, deploy->exchange);
 }
 
-/* --- the parts --------------------------------------------------------------------------------------- */
+/* --- the parts
+ * --------------------------------------------------------------------------------------- */
 
 static int begin_part(struct deploy *deploy, struct sp_error *err)
 {
@@ -75,7 +76,8 @@ static int part_data(struct deploy *deploy, struct sp_error *err)
     if (deploy->in_file)
         return sp_staging_write(deploy->staging, data, err);
     if (deploy->value_len + data.len >= sizeof(deploy->value))
-        return sp_error_set(err, SP_ERR_INVALID, 0, "the form field '%s' is too long", deploy->field);
+        return sp_error_set(err, SP_ERR_INVALID, 0, "the form field '%s' is too long",
+                            deploy->field);
     memcpy(deploy->value + deploy->value_len, data.ptr, data.len);
     deploy->value_len += data.len;
     return 0;
@@ -104,7 +106,8 @@ static int take_event(struct deploy *deploy, enum sp_multipart_event event, stru
     return 0;
 }
 
-/* --- the version -------------------------------------------------------------------------------------- */
+/* --- the version
+ * -------------------------------------------------------------------------------------- */
 
 static void reply_stored(void *arg, const struct sp_error *err, struct sp_space *space)
 {
@@ -120,9 +123,10 @@ static void reply_stored(void *arg, const struct sp_error *err, struct sp_space 
         version = space->candidate.snapshot[0] ? &space->candidate : &space->current;
         id = sp_asprintf("%s/%s", space->owner, space->name);
         url = sp_asprintf("%s/spaces/%s", sp_exchange_base_url(ex), id);
-        sp_reply_json(ex, 202, json_pack("{s:s, s:b, s:s, s:{s:s, s:I}}", "id", id, "created",
-                                         deploy->created, "url", url, "version", "snapshot",
-                                         version->snapshot, "number", (json_int_t)version->number));
+        sp_reply_json(ex, 202,
+                      json_pack("{s:s, s:b, s:s, s:{s:s, s:I}}", "id", id, "created",
+                                deploy->created, "url", url, "version", "snapshot",
+                                version->snapshot, "number", (json_int_t)version->number));
     }
     deploy_free(deploy);
 }
@@ -138,8 +142,11 @@ static void on_snapshot(void *arg, const struct sp_error *err, const char *hash)
     }
     deploy->created = !sp_spaces_by_name(spaces, deploy->owner, deploy->name);
     sp_spaces_deploy(spaces,
-                     &(struct sp_deploy){.owner = deploy->owner, .name = deploy->name, .snapshot = hash,
-                                         .card = &deploy->card, .is_private = deploy->is_private},
+                     &(struct sp_deploy){.owner = deploy->owner,
+                                         .name = deploy->name,
+                                         .snapshot = hash,
+                                         .card = &deploy->card,
+                                         .is_private = deploy->is_private},
                      reply_stored, deploy);
 }
 
@@ -158,15 +165,18 @@ static int check_version(struct deploy *deploy, struct sp_error *err)
         return r;
     if (strcmp(deploy->card.sdk, "gradio") != 0)
         return sp_error_set(err, SP_ERR_INVALID, 0,
-                            "README.md: sdk: '%s' is not supported here yet, only 'gradio'", deploy->card.sdk);
+                            "README.md: sdk: '%s' is not supported here yet, only 'gradio'",
+                            deploy->card.sdk);
     if (strcmp(deploy->card.engine, "pip") == 0)
-        return sp_error_set(err, SP_ERR_INVALID, 0,
-                            "README.md: gradio: 'pip' needs a package index, which is not supported here yet");
+        return sp_error_set(
+            err, SP_ERR_INVALID, 0,
+            "README.md: gradio: 'pip' needs a package index, which is not supported here yet");
     r = sp_staging_read(deploy->staging, deploy->card.app_file, README_MAX, &app, &len, err);
     if (r < 0 && err->kind == SP_ERR_NOT_FOUND)
-        return sp_error_set(err, SP_ERR_INVALID, 0,
-                            "the folder has no '%s': add it, or name another in the card's app_file",
-                            deploy->card.app_file);
+        return sp_error_set(
+            err, SP_ERR_INVALID, 0,
+            "the folder has no '%s': add it, or name another in the card's app_file",
+            deploy->card.app_file);
     return r < 0 && err->kind != SP_ERR_LIMIT ? r : 0;
 }
 
@@ -207,7 +217,8 @@ static bool on_body(struct sp_exchange *ex, void *arg, struct sp_slice piece)
     return true;
 }
 
-/* --- the head ----------------------------------------------------------------------------------------- */
+/* --- the head
+ * ----------------------------------------------------------------------------------------- */
 
 static bool check_target(struct sp_exchange *ex, const char *owner, const char *name)
 {
@@ -216,7 +227,8 @@ static bool check_target(struct sp_exchange *ex, const char *owner, const char *
 
     if (!sp_name_valid(sp_slice_str(owner)) || !sp_name_valid(sp_slice_str(name))) {
         sp_reply_problem(ex, 400, "invalid",
-                         "'%s/%s' is not a name: 1-96 letters, digits, '.', '_' or '-'", owner, name);
+                         "'%s/%s' is not a name: 1-96 letters, digits, '.', '_' or '-'", owner,
+                         name);
         return false;
     }
     if (sp_gate_may_own(user, owner))
@@ -224,7 +236,8 @@ static bool check_target(struct sp_exchange *ex, const char *owner, const char *
     if (space && !sp_gate_may_read(user, space))
         sp_reply_problem(ex, 404, "not_found", "there is no Space '%s/%s'", owner, name);
     else
-        sp_reply_problem(ex, 403, "denied", "only %s and operators may deploy to '%s/%s'", owner, owner, name);
+        sp_reply_problem(ex, 403, "denied", "only %s and operators may deploy to '%s/%s'", owner,
+                         owner, name);
     return false;
 }
 
@@ -243,7 +256,8 @@ void sp_api_space_deploy(struct sp_exchange *ex)
     deploy->exchange = sp_exchange_id(ex);
     (void)snprintf(deploy->owner, sizeof(deploy->owner), "%s", owner);
     (void)snprintf(deploy->name, sizeof(deploy->name), "%s", name);
-    if (!sp_multipart_init(&deploy->parts, sp_http_header(sp_exchange_request(ex), "content-type"))) {
+    if (!sp_multipart_init(&deploy->parts,
+                           sp_http_header(sp_exchange_request(ex), "content-type"))) {
         deploy_free(deploy);
         sp_reply_problem(ex, 400, "invalid", "send the folder as multipart/form-data");
         return;

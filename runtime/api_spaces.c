@@ -20,7 +20,8 @@
 #define LIST_MAX     100
 #define FAILURE_TAIL 12 /* log lines that go with a failure */
 
-/* --- documents ---------------------------------------------------------------------------------------- */
+/* --- documents
+ * ---------------------------------------------------------------------------------------- */
 
 static json_t *time_json(int64_t wall_ms)
 {
@@ -55,7 +56,8 @@ static json_t *failure_json(struct sp_space *space, const struct sp_user *user)
     if (sp_gate_may_write(user, space))
         sp_applog_tail(space->log, FAILURE_TAIL, add_line, log);
     return json_pack("{s:I, s:s, s:s, s:o}", "version", (json_int_t)space->failure.number, "stage",
-                     sp_stage_to_string(space->failure.stage), "reason", space->failure.reason, "log", log);
+                     sp_stage_to_string(space->failure.stage), "reason", space->failure.reason,
+                     "log", log);
 }
 
 static json_t *usage_json(struct sp_space *space)
@@ -74,14 +76,16 @@ json_t *sp_space_runtime_json(struct sp_exchange *ex, struct sp_space *space)
     struct sp_launch_limits limits;
 
     sp_instance_limits(sp_daemon_of(ex)->config, &limits);
-    return json_pack(
-        "{s:s, s:s, s:o, s:{s:s}, s:{s:I, s:I, s:I}, s:o, s:o, s:{s:i}, s:o}", "stage",
-        sp_stage_to_string(space->stage), "reason", space->reason, "since", time_json(space->since_ms),
-        "hardware", "current", "cpu-basic", "limits", "cpu_millis", (json_int_t)limits.cpu_millis,
-        "memory_bytes", (json_int_t)limits.memory_bytes, "pids", (json_int_t)limits.pids, "usage",
-        usage_json(space), "startMs",
-        space->serving ? json_integer((json_int_t)sp_instance_start_ms(space->serving)) : json_null(),
-        "replicas", "current", space->serving ? 1 : 0, "failed", failure_json(space, sp_gate_user(ex)));
+    return json_pack("{s:s, s:s, s:o, s:{s:s}, s:{s:I, s:I, s:I}, s:o, s:o, s:{s:i}, s:o}", "stage",
+                     sp_stage_to_string(space->stage), "reason", space->reason, "since",
+                     time_json(space->since_ms), "hardware", "current", "cpu-basic", "limits",
+                     "cpu_millis", (json_int_t)limits.cpu_millis, "memory_bytes",
+                     (json_int_t)limits.memory_bytes, "pids", (json_int_t)limits.pids, "usage",
+                     usage_json(space), "startMs",
+                     space->serving ? json_integer((json_int_t)sp_instance_start_ms(space->serving))
+                                    : json_null(),
+                     "replicas", "current", space->serving ? 1 : 0, "failed",
+                     failure_json(space, sp_gate_user(ex)));
 }
 
 static json_t *queue_json(struct sp_exchange *ex, const struct sp_space *space)
@@ -103,24 +107,28 @@ json_t *sp_space_to_json(struct sp_exchange *ex, struct sp_space *space)
     SP_AUTO_FREE char *app_url = sp_asprintf("%s/app/%s", sp_exchange_base_url(ex), id);
     json_t *doc = json_pack(
         "{s:s, s:s, s:b, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id,
-        "author", space->owner, "private", space->is_private, "createdAt", time_json(space->created_ms),
-        "lastModified", time_json(space->modified_ms), "sdk", card->sdk[0] ? card->sdk : "gradio",
-        "title", card->title[0] ? card->title : space->name, "emoji", card->emoji, "colorFrom",
-        card->color_from, "colorTo", card->color_to, "short_description", card->short_description,
-        "license", card->license, "engine", "builtin", "url", url, "app_url", app_url);
+        "author", space->owner, "private", space->is_private, "createdAt",
+        time_json(space->created_ms), "lastModified", time_json(space->modified_ms), "sdk",
+        card->sdk[0] ? card->sdk : "gradio", "title", card->title[0] ? card->title : space->name,
+        "emoji", card->emoji, "colorFrom", card->color_from, "colorTo", card->color_to,
+        "short_description", card->short_description, "license", card->license, "engine", "builtin",
+        "url", url, "app_url", app_url);
 
     (void)json_object_set_new(doc, "version", version_json(version));
     (void)json_object_set_new(doc, "originSpace",
-                              space->origin[0] ? json_pack("{s:s}", "name", space->origin) : json_null());
+                              space->origin[0] ? json_pack("{s:s}", "name", space->origin)
+                                               : json_null());
     (void)json_object_set_new(doc, "runtime", sp_space_runtime_json(ex, space));
     (void)json_object_set_new(doc, "queue", queue_json(ex, space));
-    (void)json_object_set_new(doc, "can", json_pack("{s:b, s:b}", "write", sp_gate_may_write(user, space),
-                                                    "duplicate", user != NULL));
+    (void)json_object_set_new(doc, "can",
+                              json_pack("{s:b, s:b}", "write", sp_gate_may_write(user, space),
+                                        "duplicate", user != NULL));
     (void)json_object_set_new(doc, "weak_sandbox", json_boolean(!sp_daemon_of(ex)->host.complete));
     return doc;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------ */
+/* --- reading
+ * ------------------------------------------------------------------------------------------ */
 
 static bool contains_nocase(const char *text, const char *part)
 {
@@ -133,8 +141,9 @@ static bool matches(const struct sp_space *space, const char *search, const char
 
     if (author[0] && strcasecmp(author, space->owner) != 0)
         return false;
-    return !search[0] || contains_nocase(space->name, search) || contains_nocase(space->owner, search) ||
-           contains_nocase(card->title, search) || contains_nocase(card->short_description, search);
+    return !search[0] || contains_nocase(space->name, search) ||
+           contains_nocase(space->owner, search) || contains_nocase(card->title, search) ||
+           contains_nocase(card->short_description, search);
 }
 
 static void link_next(struct sp_exchange *ex, const struct sp_space *last, size_t limit,
@@ -143,7 +152,8 @@ static void link_next(struct sp_exchange *ex, const struct sp_space *last, size_
     SP_AUTO_BUF struct sp_buf link;
 
     sp_buf_init(&link, 0);
-    (void)sp_buf_printf(&link, "<%s/api/spaces?limit=%zu&cursor=%llu&search=", sp_exchange_base_url(ex),
+    (void)sp_buf_printf(&link,
+                        "<%s/api/spaces?limit=%zu&cursor=%llu&search=", sp_exchange_base_url(ex),
                         limit, (unsigned long long)last->id);
     (void)sp_http_percent_encode(sp_slice_str(search), false, &link);
     (void)sp_buf_append_str(&link, "&author=");
@@ -170,7 +180,8 @@ void sp_api_space_list(struct sp_exchange *ex)
     (void)sp_parse_u64(sp_http_query(query, "cursor"), UINT64_MAX, &cursor);
     started = !sp_spaces_by_id(&sp_daemon_of(ex)->spaces, cursor);
 
-    SP_LIST_EACH (space, &sp_daemon_of(ex)->spaces.list, struct sp_space, node) {
+    SP_LIST_EACH(space, &sp_daemon_of(ex)->spaces.list, struct sp_space, node)
+    {
         if (!started) {
             started = space->id == cursor;
             continue;
@@ -197,11 +208,13 @@ void sp_api_space_queue(struct sp_exchange *ex)
 {
     struct sp_space *space = sp_gate_space(ex);
 
-    sp_reply_json(ex, 200, sp_apps_queue_json(sp_daemon_of(ex)->apps, space->id,
-                                              sp_gate_may_write(sp_gate_user(ex), space)));
+    sp_reply_json(ex, 200,
+                  sp_apps_queue_json(sp_daemon_of(ex)->apps, space->id,
+                                     sp_gate_may_write(sp_gate_user(ex), space)));
 }
 
-/* --- changing ----------------------------------------------------------------------------------------- */
+/* --- changing
+ * ----------------------------------------------------------------------------------------- */
 
 static void reply_runtime(void *arg, const struct sp_error *err, struct sp_space *space)
 {
@@ -304,7 +317,8 @@ void sp_api_repo_delete(struct sp_exchange *ex)
     sp_spaces_delete(space, reply_hub_deleted, sp_later_new(ex));
 }
 
-/* --- duplicate ---------------------------------------------------------------------------------------- */
+/* --- duplicate
+ * ---------------------------------------------------------------------------------------- */
 
 static void reply_duplicated(void *arg, const struct sp_error *err, struct sp_space *space)
 {
@@ -328,10 +342,12 @@ static void reply_duplicated(void *arg, const struct sp_error *err, struct sp_sp
 }
 
 /* "me/copy" into its parts; a bare name belongs to the asker. */
-static bool split_target(const char *repository, const struct sp_user *user, char owner[97], char name[97])
+static bool split_target(const char *repository, const struct sp_user *user, char owner[97],
+                         char name[97])
 {
     const char *slash = strchr(repository, '/');
-    struct sp_slice left = slash ? sp_slice(repository, (size_t)(slash - repository)) : sp_slice_str(user->name);
+    struct sp_slice left =
+        slash ? sp_slice(repository, (size_t)(slash - repository)) : sp_slice_str(user->name);
     struct sp_slice right = sp_slice_str(slash ? slash + 1 : repository);
 
     if (!sp_name_valid(left) || !sp_name_valid(right))
@@ -345,8 +361,9 @@ static void reply_taken(struct sp_exchange *ex, const char *owner, const char *n
 {
     SP_AUTO_FREE char *url = sp_asprintf("%s/spaces/%s/%s", sp_exchange_base_url(ex), owner, name);
 
-    sp_reply_json(ex, 409, json_pack("{s:s, s:s, s:s}", "error", "you already have a Space of that name",
-                                     "kind", "conflict", "url", url));
+    sp_reply_json(ex, 409,
+                  json_pack("{s:s, s:s, s:s}", "error", "you already have a Space of that name",
+                            "kind", "conflict", "url", url));
 }
 
 void sp_api_space_duplicate(struct sp_exchange *ex)
@@ -373,7 +390,8 @@ void sp_api_space_duplicate(struct sp_exchange *ex)
         return;
     }
     if (!split_target(repository, user, owner, name)) {
-        sp_reply_problem(ex, 400, "invalid", "'repository' must be owner/name of letters, digits, '.', '_' and '-'");
+        sp_reply_problem(ex, 400, "invalid",
+                         "'repository' must be owner/name of letters, digits, '.', '_' and '-'");
         return;
     }
     if (!sp_gate_may_own(user, owner)) {
@@ -385,8 +403,12 @@ void sp_api_space_duplicate(struct sp_exchange *ex)
         return;
     }
     sp_spaces_deploy(&sp_daemon_of(ex)->spaces,
-                     &(struct sp_deploy){.owner = owner, .name = name, .snapshot = version->snapshot,
-                                         .card = &version->card, .is_private = is_private,
-                                         .origin = origin, .must_be_new = true},
+                     &(struct sp_deploy){.owner = owner,
+                                         .name = name,
+                                         .snapshot = version->snapshot,
+                                         .card = &version->card,
+                                         .is_private = is_private,
+                                         .origin = origin,
+                                         .must_be_new = true},
                      reply_duplicated, sp_later_new(ex));
 }

@@ -21,7 +21,8 @@
 
 /*
  * One client that waits for something of one Space. It goes when the client goes, when the Space is
- * deleted, or when it has been answered; its timer's close callback is the only place that frees it.
+ * deleted, or when it has been answered; its timer's close callback is the only place that frees
+ * it.
  */
 struct watch {
     struct sp_space_watcher watcher;
@@ -31,9 +32,9 @@ struct watch {
     struct sp_spaces *spaces;
     struct sp_applog_follower *follower; /* logs only */
     bool is_stream;
-    bool wants_queue;    /* events only */
+    bool wants_queue; /* events only */
     bool queue_changed;
-    bool queue_cooling;  /* a count was sent within the last second */
+    bool queue_cooling; /* a count was sent within the last second */
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -107,7 +108,8 @@ static void start_stream(struct watch *watch)
     sp_stream_start(watch->ex, 200, "text/event-stream");
 }
 
-/* --- runtime ------------------------------------------------------------------------------------------ */
+/* --- runtime
+ * ------------------------------------------------------------------------------------------ */
 
 static void answer_runtime(struct watch *watch)
 {
@@ -141,7 +143,8 @@ void sp_api_space_runtime(struct sp_exchange *ex)
     struct sp_space *space = sp_gate_space(ex);
     struct watch *watch;
 
-    if (!sp_http_query(sp_exchange_request(ex)->query, "wait").ptr || sp_stage_is_final(space->stage)) {
+    if (!sp_http_query(sp_exchange_request(ex)->query, "wait").ptr ||
+        sp_stage_is_final(space->stage)) {
         sp_reply_json(ex, 200, sp_space_runtime_json(ex, space));
         return;
     }
@@ -152,7 +155,8 @@ void sp_api_space_runtime(struct sp_exchange *ex)
     (void)uv_timer_start(&watch->timer, on_runtime_timeout, WAIT_MAX_MS, 0);
 }
 
-/* --- events ------------------------------------------------------------------------------------------- */
+/* --- events
+ * ------------------------------------------------------------------------------------------- */
 
 static json_t *stage_json(const struct sp_space *space)
 {
@@ -190,7 +194,8 @@ static void send_queue(struct watch *watch)
                                (json_int_t)running));
 }
 
-/* Either the second is over in which no further count may be sent, or the stream has been silent. */
+/* Either the second is over in which no further count may be sent, or the stream has been silent.
+ */
 static void on_events_tick(uv_timer_t *timer)
 {
     struct watch *watch = timer->data;
@@ -208,7 +213,8 @@ static void on_events_tick(uv_timer_t *timer)
 
 void sp_api_queue_changed(struct sp_space *space)
 {
-    SP_LIST_EACH (watcher, &space->watchers, struct sp_space_watcher, node) {
+    SP_LIST_EACH(watcher, &space->watchers, struct sp_space_watcher, node)
+    {
         struct watch *watch;
 
         if (watcher->changed != on_stage_event)
@@ -233,7 +239,8 @@ void sp_api_space_events(struct sp_exchange *ex)
         send_queue(watch);
 }
 
-/* --- logs --------------------------------------------------------------------------------------------- */
+/* --- logs
+ * --------------------------------------------------------------------------------------------- */
 
 static void send_line(void *arg, int64_t wall_ms, struct sp_slice line)
 {

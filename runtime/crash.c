@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Only async-signal-safe calls: write and backtrace_symbols_fd (after one call that loads libgcc). */
+/* Only async-signal-safe calls: write and backtrace_symbols_fd (after one call that loads libgcc).
+ */
 static void on_crash(int signal)
 {
     static const char text[] = "fatal: spacesd " SP_VERSION " crashed; backtrace:\n";

@@ -18,6 +18,7 @@
 #include "runtime/gate.h"
 #include "runtime/handlers.h"
 #include "runtime/launcher.h"
+#include "runtime/metrics.h"
 #include "runtime/store.h"
 
 #define ADMIN            "admin"
@@ -32,7 +33,8 @@ static void give_up(struct sp_daemon *daemon, const char *step, const struct sp_
     stop(daemon, 1);
 }
 
-/* --- what the parts tell each other ------------------------------------------------------------------- */
+/* --- what the parts tell each other
+ * ------------------------------------------------------------------- */
 
 static void hook_kill_worker(void *arg, uint64_t worker)
 {
@@ -84,7 +86,8 @@ static void hook_launcher_lost(void *arg, const char *why)
     _exit(1);
 }
 
-/* --- start, step by step ------------------------------------------------------------------------------ */
+/* --- start, step by step
+ * ------------------------------------------------------------------------------ */
 
 char *sp_daemon_url(const struct sp_daemon *daemon)
 {
@@ -112,7 +115,8 @@ static void on_hello(void *arg, const struct sp_error *err, const struct sp_laun
     daemon->host = reply->host;
     if (!daemon->host.complete)
         sp_log(SP_LOG_WARN, "sandbox.weak", "allowed=%d missing=%s",
-               sp_config_bool(daemon->config, "sandbox.allow_weak"), sp_log_quoted(daemon->host.missing));
+               sp_config_bool(daemon->config, "sandbox.allow_weak"),
+               sp_log_quoted(daemon->host.missing));
     daemon->ready = true;
     sp_spaces_start(&daemon->spaces);
     url = sp_daemon_url(daemon);
@@ -124,9 +128,12 @@ static void on_hello(void *arg, const struct sp_error *err, const struct sp_laun
 
 static void start_apps(struct sp_daemon *daemon)
 {
-    const struct sp_launcher_hooks hooks = {hook_worker_exited, hook_sandbox_gone, hook_launcher_lost, daemon};
+    const struct sp_launcher_hooks hooks = {hook_worker_exited, hook_sandbox_gone,
+                                            hook_launcher_lost, daemon};
     struct sp_apps_options options = {
-        .loop = daemon->loop, .config = daemon->config, .files_dir = SP_DIR_FILES,
+        .loop = daemon->loop,
+        .config = daemon->config,
+        .files_dir = SP_DIR_FILES,
         .journal_dir = "journal",
         .hooks = {hook_kill_worker, hook_describe, hook_queue_changed, daemon},
     };
@@ -137,12 +144,14 @@ static void start_apps(struct sp_daemon *daemon)
         give_up(daemon, "journal", &err);
         return;
     }
-    if (sp_launcher_new(daemon->loop, SP_TAKE_FD(daemon->launcher_fd), &hooks, &daemon->launcher, &err) < 0) {
+    if (sp_launcher_new(daemon->loop, SP_TAKE_FD(daemon->launcher_fd), &hooks, &daemon->launcher,
+                        &err) < 0) {
         give_up(daemon, "launcher", &err);
         return;
     }
     daemon->spaces.apps = daemon->apps;
-    sp_instances_init(&daemon->spaces.instances, daemon->loop, daemon->config, daemon->launcher, daemon->apps);
+    sp_instances_init(&daemon->spaces.instances, daemon->loop, daemon->config, daemon->launcher,
+                      daemon->apps);
     sp_launch_msg_init(&hello, SP_LAUNCH_HELLO);
     sp_launcher_call(daemon->launcher, &hello, NULL, 0, on_hello, daemon);
 }
@@ -169,7 +178,8 @@ static void load_spaces(struct sp_daemon *daemon)
     sp_spaces_load(&daemon->spaces, on_spaces_loaded, daemon);
 }
 
-static void on_admin_token(void *arg, const struct sp_error *err, const struct sp_user *user, const char *secret)
+static void on_admin_token(void *arg, const struct sp_error *err, const struct sp_user *user,
+                           const char *secret)
 {
     struct sp_daemon *daemon = arg;
     SP_AUTO_FREE char *line = NULL;
@@ -218,10 +228,12 @@ static void start_store(struct sp_daemon *daemon)
     daemon->auth = sp_auth_new(daemon->store, daemon->config, on_auth_ready, daemon);
 }
 
-/* --- stop, step by step, each when the one before is done ----------------------------------------------- */
+/* --- stop, step by step, each when the one before is done
+ * ----------------------------------------------- */
 
 static void close_signals(struct sp_daemon *daemon)
 {
+    sp_loop_watch_stop(&daemon->lag);
     uv_close((uv_handle_t *)&daemon->on_term, NULL);
     uv_close((uv_handle_t *)&daemon->on_int, NULL);
 }
@@ -296,7 +308,8 @@ static void on_signal(uv_signal_t *handle, int signal)
     stop(daemon, 0);
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------ */
+/* --- the whole
+ * ------------------------------------------------------------------------------------------ */
 
 static bool gate(struct sp_exchange *ex)
 {
@@ -305,25 +318,84 @@ static bool gate(struct sp_exchange *ex)
     if (sp_daemon_of(ex)->ready || strcmp(pattern, "/healthz") == 0)
         return sp_daemon_of(ex)->auth ? sp_gate(ex) : true;
     sp_reply_header(ex, "Retry-After", "1");
-    sp_reply_problem(ex, 503, "unavailable", sp_daemon_of(ex)->stopping ? "spacesd stops" : "spacesd starts");
+    sp_reply_problem(ex, 503, "unavailable",
+                     sp_daemon_of(ex)->stopping ? "spacesd stops" : "spacesd starts");
     return false;
 }
 
-int sp_daemon_new(struct sp_config *config, int take_launcher_fd, struct sp_daemon **ret, struct sp_error *err)
+static void collect_spaces(struct sp_daemon *daemon, struct sp_buf *out)
+{
+    unsigned counts[SP_STAGE_COUNT] = {0};
+
+    sp_metrics_family(out, "spacesd_spaces", "gauge", "Spaces by stage.");
+    SP_LIST_EACH(space, &daemon->spaces.list, struct sp_space, node)
+    counts[space->stage]++;
+    for (int stage = 0; stage < SP_STAGE_COUNT; stage++) {
+        SP_AUTO_BUF struct sp_buf label;
+
+        sp_buf_init(&label, 0);
+        sp_metrics_label(&label, "stage", sp_stage_to_string((enum sp_stage)stage));
+        sp_metrics_value(out, "spacesd_spaces", sp_buf_str(&label), counts[stage]);
+    }
+}
+
+static void collect_queue(struct sp_daemon *daemon, struct sp_buf *out)
+{
+    struct sp_apps_stats stats = {0};
+
+    sp_apps_stats(daemon->apps, &stats);
+    sp_metrics_counter(out, "spacesd_queue_joined_total", "Requests that were accepted.",
+                       stats.joined);
+    sp_metrics_counter(out, "spacesd_queue_refused_total", "Requests that were not.",
+                       stats.refused);
+    sp_metrics_family(out, "spacesd_queue_ended_total", "counter", "Requests by how they ended.");
+    sp_metrics_value(out, "spacesd_queue_ended_total", "outcome=\"done\"", (double)stats.done);
+    sp_metrics_value(out, "spacesd_queue_ended_total", "outcome=\"failed\"", (double)stats.failed);
+    sp_metrics_value(out, "spacesd_queue_ended_total", "outcome=\"canceled\"",
+                     (double)stats.canceled);
+    sp_metrics_value(out, "spacesd_queue_ended_total", "outcome=\"lost\"", (double)stats.lost);
+    sp_metrics_gauge(out, "spacesd_queue_waiting", "Requests in line.", (double)stats.waiting);
+    sp_metrics_gauge(out, "spacesd_queue_running", "Requests in a worker.", (double)stats.running);
+    sp_metrics_gauge(out, "spacesd_sessions", "Visitors that are remembered.",
+                     (double)stats.sessions);
+    sp_metrics_gauge(out, "spacesd_live_streams", "Open streams of visitors.",
+                     (double)stats.live_streams);
+    sp_metrics_gauge(out, "spacesd_session_bytes", "Messages kept for visitors.",
+                     (double)stats.buffered_bytes);
+}
+
+static void collect(void *arg, struct sp_buf *out)
+{
+    struct sp_daemon *daemon = arg;
+
+    if (!daemon->ready)
+        return;
+    collect_spaces(daemon, out);
+    collect_queue(daemon, out);
+}
+
+int sp_daemon_new(struct sp_config *config, int take_launcher_fd, char *take_doctor,
+                  struct sp_daemon **ret, struct sp_error *err)
 {
     struct sp_daemon *daemon = sp_new0(struct sp_daemon);
-    struct sp_server_options options = {.config = config, .routes = sp_routes, .app = daemon, .gate = gate};
+    struct sp_server_options options = {
+        .config = config, .routes = sp_routes, .app = daemon, .gate = gate};
     int r;
 
     daemon->loop = &daemon->loop_storage;
     (void)uv_loop_init(daemon->loop);
     daemon->config = config;
     daemon->launcher_fd = take_launcher_fd;
+    daemon->doctor = take_doctor;
     daemon->began_ms = sp_clock_mono_ms();
     daemon->server = sp_server_new(daemon->loop, &options);
     r = sp_server_listen(daemon->server, sp_config_str(config, "listen"), &daemon->port, err);
     if (r < 0)
         return r; /* the process ends: nothing to give back that it does not give back itself */
+    daemon->metrics = sp_metrics_new();
+    sp_loop_watch_start(&daemon->lag, daemon->loop);
+    sp_metrics_add(daemon->metrics, sp_loop_watch_collect, &daemon->lag);
+    sp_metrics_add(daemon->metrics, collect, daemon);
     *ret = daemon;
     return 0;
 }
@@ -362,6 +434,8 @@ int sp_daemon_run_consume(struct sp_daemon *daemon)
     if (daemon->launcher_fd >= 0)
         (void)close(daemon->launcher_fd);
     sp_log(SP_LOG_INFO, "daemon.stopped", "exit=%d", exit_code);
+    sp_metrics_free(daemon->metrics);
+    free(daemon->doctor);
     free(daemon);
     return exit_code;
 }

@@ -16,6 +16,7 @@
 
 #include <uv.h>
 
+#include "runtime/loop.h"
 #include "runtime/server.h"
 #include "runtime/spaces.h"
 
@@ -24,6 +25,7 @@ struct sp_auth;
 struct sp_config;
 struct sp_error;
 struct sp_launcher;
+struct sp_metrics;
 struct sp_store;
 
 struct sp_daemon {
@@ -37,6 +39,9 @@ struct sp_daemon {
     struct sp_server *server;
     struct sp_spaces spaces;
     struct sp_launch_host host; /* what the launcher can isolate */
+    char *doctor;               /* JSON list of sandbox/launcher/doctor.c */
+    struct sp_metrics *metrics;
+    struct sp_loop_watch lag;
     uv_signal_t on_term;
     uv_signal_t on_int;
     uint64_t began_ms;
@@ -53,9 +58,10 @@ static inline struct sp_daemon *sp_daemon_of(const struct sp_exchange *ex)
     return sp_exchange_app(ex);
 }
 
-/* Binds the listening socket. Borrows the configuration; takes the launcher's socket. */
-int sp_daemon_new(struct sp_config *config, int take_launcher_fd, struct sp_daemon **ret,
-                  struct sp_error *err);
+/* Binds the listening socket. Borrows the configuration; takes the launcher's socket and the list.
+ */
+int sp_daemon_new(struct sp_config *config, int take_launcher_fd, char *take_doctor,
+                  struct sp_daemon **ret, struct sp_error *err);
 /*
  * Runs until SIGTERM, SIGINT or a failure that no request can mend, then takes everything down and
  * frees it. Returns the exit code. Prints `ready url=...` on stdout once it serves.

@@ -15,7 +15,8 @@
 /* Where the answer to "who asks" came from: a cookie needs more care than a token. */
 enum proof { PROOF_NONE, PROOF_TOKEN, PROOF_COOKIE, PROOF_BAD };
 
-/* --- the Host --------------------------------------------------------------------------------------- */
+/* --- the Host
+ * --------------------------------------------------------------------------------------- */
 
 /* "name:port", "[v6]:port" or either without a port -> the name without brackets. */
 static struct sp_slice host_name(struct sp_slice host)
@@ -67,7 +68,8 @@ static bool host_is_ours(const struct sp_exchange *ex)
     return own.len == name.len && own.len > 0 && strncasecmp(own.ptr, name.ptr, own.len) == 0;
 }
 
-/* --- who asks ----------------------------------------------------------------------------------------- */
+/* --- who asks
+ * ----------------------------------------------------------------------------------------- */
 
 static struct sp_slice bearer(const struct sp_http_request *req, const char *header)
 {
@@ -83,7 +85,8 @@ static bool origin_is_ours(const struct sp_exchange *ex, struct sp_slice origin)
 {
     struct sp_slice base = sp_slice_str(sp_exchange_base_url(ex));
 
-    return origin.len == base.len && base.len > 0 && strncasecmp(origin.ptr, base.ptr, base.len) == 0;
+    return origin.len == base.len && base.len > 0 &&
+           strncasecmp(origin.ptr, base.ptr, base.len) == 0;
 }
 
 /* Did our own page send this? Sec-Fetch-Site cannot be forged by a page, nor can Origin. */
@@ -123,7 +126,8 @@ const struct sp_user *sp_gate_user(const struct sp_exchange *ex)
     return sp_exchange_user(ex);
 }
 
-/* --- may they ----------------------------------------------------------------------------------------- */
+/* --- may they
+ * ----------------------------------------------------------------------------------------- */
 
 bool sp_gate_may_own(const struct sp_user *user, const char *owner)
 {
@@ -149,7 +153,8 @@ static bool refuse_unknown_space(struct sp_exchange *ex)
 {
     sp_reply_header(ex, "X-Error-Code", "RepoNotFound");
     sp_reply_header(ex, "X-Error-Message", "Repository not found");
-    sp_reply_problem(ex, 404, "not_found", "there is no Space '%s/%s', or it is private and not yours",
+    sp_reply_problem(ex, 404, "not_found",
+                     "there is no Space '%s/%s', or it is private and not yours",
                      sp_exchange_param(ex, "owner"), sp_exchange_param(ex, "name"));
     return false;
 }
@@ -162,8 +167,8 @@ static bool refuse_signed_out(struct sp_exchange *ex)
 
 static bool check_space(struct sp_exchange *ex, const struct sp_user *user, enum sp_access access)
 {
-    struct sp_space *space = sp_spaces_by_name(&sp_daemon_of(ex)->spaces, sp_exchange_param(ex, "owner"),
-                                               sp_exchange_param(ex, "name"));
+    struct sp_space *space = sp_spaces_by_name(
+        &sp_daemon_of(ex)->spaces, sp_exchange_param(ex, "owner"), sp_exchange_param(ex, "name"));
 
     if (!space || !sp_gate_may_read(user, space))
         return refuse_unknown_space(ex);
@@ -191,7 +196,8 @@ static bool check_access(struct sp_exchange *ex, const struct sp_user *user, enu
     }
 }
 
-/* --- writes ------------------------------------------------------------------------------------------- */
+/* --- writes
+ * ------------------------------------------------------------------------------------------- */
 
 static bool is_write(const struct sp_exchange *ex)
 {
@@ -222,7 +228,8 @@ bool sp_gate(struct sp_exchange *ex)
     const struct sp_user *user;
 
     if (!host_is_ours(ex)) {
-        sp_reply_problem(ex, 421, "invalid", "this server does not answer for that Host (public_url)");
+        sp_reply_problem(ex, 421, "invalid",
+                         "this server does not answer for that Host (public_url)");
         return false;
     }
     user = who(ex, &proof);

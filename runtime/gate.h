@@ -17,7 +17,8 @@ bool sp_gate(struct sp_exchange *ex);
 
 /* Who asks; NULL when nobody is signed in. */
 const struct sp_user *sp_gate_user(const struct sp_exchange *ex);
-/* The Space of :owner/:name, after a route with SPACE_READ, SPACE_WRITE or APP; never NULL there. */
+/* The Space of :owner/:name, after a route with SPACE_READ, SPACE_WRITE or APP; never NULL there.
+ */
 struct sp_space *sp_gate_space(const struct sp_exchange *ex);
 
 bool sp_gate_may_read(const struct sp_user *user, const struct sp_space *space);

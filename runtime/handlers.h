@@ -15,11 +15,13 @@ struct sp_user;
 extern const struct sp_route sp_routes[];
 
 /* api_account.c */
-sp_handler_fn sp_api_whoami, sp_api_login, sp_api_logout, sp_api_user_add, sp_api_user_list, sp_api_login_link;
+sp_handler_fn sp_api_whoami, sp_api_login, sp_api_logout, sp_api_user_add, sp_api_user_list,
+    sp_api_login_link;
 
 /* api_spaces.c */
 sp_handler_fn sp_api_space_list, sp_api_space_show, sp_api_space_restart, sp_api_space_pause,
-    sp_api_space_settings, sp_api_space_delete, sp_api_repo_delete, sp_api_space_duplicate, sp_api_space_queue;
+    sp_api_space_settings, sp_api_space_delete, sp_api_repo_delete, sp_api_space_duplicate,
+    sp_api_space_queue;
 /* The SPACE document of docs/api.md as `user` may see it. */
 json_t *sp_space_to_json(struct sp_exchange *ex, struct sp_space *space);
 json_t *sp_space_runtime_json(struct sp_exchange *ex, struct sp_space *space);

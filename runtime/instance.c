@@ -51,7 +51,10 @@ void sp_instances_init(struct sp_instances *all, uv_loop_t *loop, const struct s
                        struct sp_launcher *launcher, struct sp_apps *apps)
 {
     *all = (struct sp_instances){
-        .loop = loop, .config = config, .launcher = launcher, .apps = apps,
+        .loop = loop,
+        .config = config,
+        .launcher = launcher,
+        .apps = apps,
         .all = sp_new0(struct sp_list),
     };
     sp_list_init(all->all);
@@ -65,17 +68,17 @@ void sp_instances_done(struct sp_instances *all)
 
 static struct sp_instance *by_sandbox(struct sp_instances *all, uint64_t sandbox)
 {
-    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
-        if (instance->sandbox == sandbox)
-            return instance;
+    SP_LIST_EACH(instance, all->all, struct sp_instance, node)
+    if (instance->sandbox == sandbox)
+        return instance;
     return NULL;
 }
 
 static struct sp_instance *by_worker(struct sp_instances *all, uint64_t worker)
 {
-    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
-        if (instance->worker == worker)
-            return instance;
+    SP_LIST_EACH(instance, all->all, struct sp_instance, node)
+    if (instance->worker == worker)
+        return instance;
     return NULL;
 }
 
@@ -96,7 +99,8 @@ static struct sp_instance *pending_take(void *arg)
     return by_sandbox(pending.all, pending.sandbox);
 }
 
-/* --- the end ---------------------------------------------------------------------------------------- */
+/* --- the end
+ * ---------------------------------------------------------------------------------------- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -128,7 +132,8 @@ static void app_gone(struct sp_instance *instance, const char *why)
     sp_apps_worker_gone(instance->all->apps, instance->worker, why);
 }
 
-static void on_sandbox_stopped(void *arg, const struct sp_error *err, const struct sp_launch_msg *reply)
+static void on_sandbox_stopped(void *arg, const struct sp_error *err,
+                               const struct sp_launch_msg *reply)
 {
     struct sp_instance *instance = pending_take(arg);
 
@@ -168,7 +173,8 @@ static void fail(struct sp_instance *instance, enum sp_stage stage, const char *
     instance->hooks.failed(instance->hooks.arg, instance, stage, reason);
 }
 
-/* --- the start -------------------------------------------------------------------------------------- */
+/* --- the start
+ * -------------------------------------------------------------------------------------- */
 
 static void on_app_ready(void *arg, uint64_t worker)
 {
@@ -223,7 +229,8 @@ static void on_app_broken(void *arg, uint64_t worker, const char *why)
     kill_worker(instance, 0);
 }
 
-static void on_worker_started(void *arg, const struct sp_error *err, const struct sp_launch_msg *reply)
+static void on_worker_started(void *arg, const struct sp_error *err,
+                              const struct sp_launch_msg *reply)
 {
     struct sp_instance *instance = pending_take(arg);
 
@@ -237,15 +244,26 @@ static void on_worker_started(void *arg, const struct sp_error *err, const struc
 
 static void pack_environment(const struct sp_instance *instance, struct sp_launch_msg *msg)
 {
-    SP_AUTO_FREE char *id = sp_asprintf("SPACE_ID=%s/%s", instance->plan.owner, instance->plan.name);
+    SP_AUTO_FREE char *id =
+        sp_asprintf("SPACE_ID=%s/%s", instance->plan.owner, instance->plan.name);
     SP_AUTO_FREE char *author = sp_asprintf("SPACE_AUTHOR_NAME=%s", instance->plan.owner);
     SP_AUTO_FREE char *repo = sp_asprintf("SPACE_REPO_NAME=%s", instance->plan.name);
     SP_AUTO_FREE char *host = sp_asprintf("SPACE_HOST=%s", instance->plan.host);
     const char *argv[] = {"/usr/bin/python3", "/opt/spacekit/worker.py", NULL};
     const char *env[] = {
-        "SPACEKIT_FD=3",   "SYSTEM=spaces",      "HOME=/home/user", "TMPDIR=/tmp",
-        "PATH=/usr/local/bin:/usr/bin:/bin",     "LANG=C.UTF-8",    "PYTHONUNBUFFERED=1",
-        "PYTHONDONTWRITEBYTECODE=1", id, author, repo, host, NULL,
+        "SPACEKIT_FD=3",
+        "SYSTEM=spaces",
+        "HOME=/home/user",
+        "TMPDIR=/tmp",
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+        "LANG=C.UTF-8",
+        "PYTHONUNBUFFERED=1",
+        "PYTHONDONTWRITEBYTECODE=1",
+        id,
+        author,
+        repo,
+        host,
+        NULL,
     };
 
     (void)sp_launch_pack_args(msg, argv, env, NULL); /* names are bounded: it fits */
@@ -268,10 +286,16 @@ static int open_channels(int socks[2], int pipes[2], struct sp_error *err)
 static void start_worker(struct sp_instance *instance)
 {
     struct sp_app_worker_start start = {
-        .space = instance->plan.space, .worker = instance->worker, .owner = instance->plan.owner,
-        .name = instance->plan.name, .app_file = instance->plan.app_file,
-        .version_id = instance->plan.snapshot, .ready = on_app_ready, .failed = on_app_failed,
-        .broken = on_app_broken, .arg = instance->all,
+        .space = instance->plan.space,
+        .worker = instance->worker,
+        .owner = instance->plan.owner,
+        .name = instance->plan.name,
+        .app_file = instance->plan.app_file,
+        .version_id = instance->plan.snapshot,
+        .ready = on_app_ready,
+        .failed = on_app_failed,
+        .broken = on_app_broken,
+        .arg = instance->all,
     };
     struct sp_launch_msg msg;
     struct sp_error err = {0};
@@ -294,11 +318,12 @@ static void start_worker(struct sp_instance *instance)
         sp_log(SP_LOG_WARN, "applog.pipe", "err=%s", sp_log_quoted(err.msg));
     start.take_fd = socks[0];
     sp_apps_worker_start(instance->all->apps, &start);
-    sp_launcher_call(instance->all->launcher, &msg, (int[]){socks[1], pipes[1]}, SP_LAUNCH_WORKER_FDS,
-                     on_worker_started, pending_new(instance));
+    sp_launcher_call(instance->all->launcher, &msg, (int[]){socks[1], pipes[1]},
+                     SP_LAUNCH_WORKER_FDS, on_worker_started, pending_new(instance));
 }
 
-static void on_sandbox_started(void *arg, const struct sp_error *err, const struct sp_launch_msg *reply)
+static void on_sandbox_started(void *arg, const struct sp_error *err,
+                               const struct sp_launch_msg *reply)
 {
     struct sp_instance *instance = pending_take(arg);
 
@@ -347,8 +372,11 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
     instance->log = log;
     instance->hooks = *hooks;
     instance->plan = (struct sp_instance_plan){
-        .space = plan->space, .owner = sp_strdup(plan->owner), .name = sp_strdup(plan->name),
-        .app_file = sp_strdup(plan->app_file), .snapshot = sp_strdup(plan->snapshot),
+        .space = plan->space,
+        .owner = sp_strdup(plan->owner),
+        .name = sp_strdup(plan->name),
+        .app_file = sp_strdup(plan->app_file),
+        .snapshot = sp_strdup(plan->snapshot),
         .host = sp_strdup(plan->host),
     };
     instance->sandbox = ++all->last_id;
@@ -365,7 +393,8 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
     sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_START);
     msg.sandbox = instance->sandbox;
     msg.sandbox_start.space = plan->space;
-    (void)snprintf(msg.sandbox_start.snapshot, sizeof(msg.sandbox_start.snapshot), "%s", plan->snapshot);
+    (void)snprintf(msg.sandbox_start.snapshot, sizeof(msg.sandbox_start.snapshot), "%s",
+                   plan->snapshot);
     (void)snprintf(msg.sandbox_start.hostname, sizeof(msg.sandbox_start.hostname), "space-%08x",
                    (unsigned)plan->space);
     sp_instance_limits(all->config, &msg.sandbox_start.limits);
@@ -373,7 +402,8 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
     return instance;
 }
 
-/* --- serving and stopping ----------------------------------------------------------------------------- */
+/* --- serving and stopping
+ * ----------------------------------------------------------------------------- */
 
 void sp_instance_serve(struct sp_instance *instance)
 {
@@ -476,7 +506,8 @@ void sp_instances_kill_worker(struct sp_instances *all, uint64_t worker)
         kill_worker(instance, 0);
 }
 
-/* --- facts -------------------------------------------------------------------------------------------- */
+/* --- facts
+ * -------------------------------------------------------------------------------------------- */
 
 const char *sp_instance_snapshot(const struct sp_instance *instance)
 {

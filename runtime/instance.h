@@ -42,13 +42,14 @@ struct sp_instances {
     const struct sp_config *config;
     struct sp_launcher *launcher;
     struct sp_apps *apps;
-    uint64_t last_id; /* ids of sandboxes and workers: never reused while the launcher lives */
+    uint64_t last_id;    /* ids of sandboxes and workers: never reused while the launcher lives */
     struct sp_list *all; /* private to instance.c */
 };
 
 struct sp_instance_hooks {
     void (*ready)(void *arg, struct sp_instance *instance);
-    void (*failed)(void *arg, struct sp_instance *instance, enum sp_stage stage, const char *reason);
+    void (*failed)(void *arg, struct sp_instance *instance, enum sp_stage stage,
+                   const char *reason);
     void (*exited)(void *arg, struct sp_instance *instance, const char *reason);
     void (*gone)(void *arg, struct sp_instance *instance);
     void *arg;

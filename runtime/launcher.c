@@ -96,7 +96,8 @@ void sp_launcher_close(struct sp_launcher *launcher)
     if (!launcher || launcher->closing)
         return;
     launcher->closing = true;
-    SP_LIST_EACH (unsent, &launcher->unsent, struct call, node) {
+    SP_LIST_EACH(unsent, &launcher->unsent, struct call, node)
+    {
         sp_list_remove(&unsent->node);
         call_drop(unsent);
     }
@@ -117,7 +118,8 @@ static void lose(struct sp_launcher *launcher, const char *why)
 /* Hands over what the socket takes; the rest goes when it is writable. */
 static void flush(struct sp_launcher *launcher)
 {
-    SP_LIST_EACH (call, &launcher->unsent, struct call, node) {
+    SP_LIST_EACH(call, &launcher->unsent, struct call, node)
+    {
         struct sp_error err = {0};
         int r = sp_launch_send(launcher->sock, &call->msg, call->fds, call->n_fds, &err);
 
@@ -168,8 +170,8 @@ static void answer(struct sp_launcher *launcher, const struct sp_launch_msg *msg
         return;
     }
     if (msg->kind == SP_LAUNCH_FAILED)
-        (void)sp_error_set(&err, msg->failed.error_kind, 0, "%.*s", (int)sizeof(msg->failed.text) - 1,
-                           msg->failed.text);
+        (void)sp_error_set(&err, msg->failed.error_kind, 0, "%.*s",
+                           (int)sizeof(msg->failed.text) - 1, msg->failed.text);
     if (call->done)
         call->done(call->arg, msg->kind == SP_LAUNCH_FAILED ? &err : NULL, msg);
     call_free(call);

@@ -31,7 +31,8 @@ int sp_launcher_new(uv_loop_t *loop, int take_fd, const struct sp_launcher_hooks
 void sp_launcher_close(struct sp_launcher *launcher);
 
 /* `err` is NULL and `reply` the OK message, or `err` says why not. */
-typedef void sp_launcher_fn(void *arg, const struct sp_error *err, const struct sp_launch_msg *reply);
+typedef void sp_launcher_fn(void *arg, const struct sp_error *err,
+                            const struct sp_launch_msg *reply);
 
 /*
  * Sends a request (its seq is set here) and the descriptors, which are taken in every case. `done`

@@ -37,7 +37,18 @@ static const char usage_text[] =
     "Every setting can be given as SPACESD_NAME in the environment, too.\n"
     "Exit codes: 0 stopped on request, 1 failed, 2 wrong flags or configuration.\n";
 
-enum { OPT_STATE = 1, OPT_LISTEN, OPT_CONFIG, OPT_SET, OPT_SUPERVISE, OPT_WEAK, OPT_INSECURE, OPT_DOCS, OPT_VERSION, OPT_HELP };
+enum {
+    OPT_STATE = 1,
+    OPT_LISTEN,
+    OPT_CONFIG,
+    OPT_SET,
+    OPT_SUPERVISE,
+    OPT_WEAK,
+    OPT_INSECURE,
+    OPT_DOCS,
+    OPT_VERSION,
+    OPT_HELP
+};
 
 static const struct option options[] = {
     {"state", required_argument, NULL, OPT_STATE},
@@ -92,14 +103,18 @@ static int apply_flag(struct sp_config *config, int flag, struct sp_error *err)
     case OPT_STATE: return sp_config_set(config, "state", optarg, "flag --state", err);
     case OPT_LISTEN: return sp_config_set(config, "listen", optarg, "flag --listen", err);
     case OPT_SET: return set_pair(config, optarg, err);
-    case OPT_WEAK: return sp_config_set(config, "sandbox.allow_weak", "true", "flag --allow-weak-sandbox", err);
-    case OPT_INSECURE: return sp_config_set(config, "insecure_http", "true", "flag --insecure-http", err);
+    case OPT_WEAK:
+        return sp_config_set(config, "sandbox.allow_weak", "true", "flag --allow-weak-sandbox",
+                             err);
+    case OPT_INSECURE:
+        return sp_config_set(config, "insecure_http", "true", "flag --insecure-http", err);
     default: return 0;
     }
 }
 
 /* File first, then environment, then flags: each overrides what came before. */
-static int read_config(struct sp_config *config, int argc, char **argv, bool *ret_supervise, struct sp_error *err)
+static int read_config(struct sp_config *config, int argc, char **argv, bool *ret_supervise,
+                       struct sp_error *err)
 {
     int flag;
     int r = 0;
@@ -126,9 +141,11 @@ static int check_listen(const struct sp_config *config, struct sp_error *err)
     if (sp_config_bool(config, "insecure_http") || strncmp(listen, "127.", 4) == 0 ||
         strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0)
         return 0;
-    return sp_error_set(err, SP_ERR_INVALID, 0,
-                        "listen '%s' is not this machine only: put a TLS front before spacesd, or pass "
-                        "--insecure-http", listen);
+    return sp_error_set(
+        err, SP_ERR_INVALID, 0,
+        "listen '%s' is not this machine only: put a TLS front before spacesd, or pass "
+        "--insecure-http",
+        listen);
 }
 
 static int fail(const struct sp_error *err, int code)
@@ -142,11 +159,14 @@ static int serve(struct sp_config *config)
     struct sp_privilege priv;
     struct sp_daemon *daemon;
     struct sp_error err = {0};
+    char *doctor;
     int launcher_fd = -1;
 
     if (sp_privilege_prepare(config, &priv, &err) < 0 ||
-        sp_privilege_start_launcher(config, &priv, &launcher_fd, &err) < 0 ||
-        sp_daemon_new(config, launcher_fd, &daemon, &err) < 0 ||
+        sp_privilege_start_launcher(config, &priv, &launcher_fd, &err) < 0)
+        return fail(&err, 1);
+    doctor = sp_privilege_ask_doctor();
+    if (sp_daemon_new(config, launcher_fd, doctor, &daemon, &err) < 0 ||
         sp_privilege_drop(&priv, &err) < 0)
         return fail(&err, 1);
     return sp_daemon_run_consume(daemon);
@@ -171,7 +191,8 @@ int main(int argc, char **argv)
     }
     if (read_config(config, argc, argv, &supervise, &err) < 0 || check_listen(config, &err) < 0)
         return fail(&err, EXIT_USAGE);
-    sp_log_set_level((enum sp_log_level)sp_log_level_from_string(sp_config_str(config, "log.level")));
+    sp_log_set_level(
+        (enum sp_log_level)sp_log_level_from_string(sp_config_str(config, "log.level")));
     (void)signal(SIGPIPE, SIG_IGN);
     if (supervise)
         sp_supervise();

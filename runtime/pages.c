@@ -1,4 +1,5 @@
-/* The hub's pages and their files. What an app's clients ask below /app goes on to runtime/app.h. */
+/* The hub's pages and their files. What an app's clients ask below /app goes on to runtime/app.h.
+ */
 #include "runtime/handlers.h"
 
 #include <string.h>
@@ -35,7 +36,8 @@ static void send_asset(struct sp_exchange *ex, int status, const struct sp_asset
 
     sp_reply_header(ex, "ETag", asset->etag);
     sp_reply_header(ex, "Vary", "Accept-Encoding");
-    sp_reply_header(ex, "Cache-Control", asset->immutable ? "public, max-age=31536000, immutable" : "no-cache");
+    sp_reply_header(ex, "Cache-Control",
+                    asset->immutable ? "public, max-age=31536000, immutable" : "no-cache");
     if (status == 200 && is_known(ex, asset->etag)) {
         sp_reply_empty(ex, 304);
         return;
@@ -61,8 +63,8 @@ void sp_page_hub(struct sp_exchange *ex)
 /* The same file for every Space, but a Space that the asker may not know of is 404 here, too. */
 void sp_page_space(struct sp_exchange *ex)
 {
-    const struct sp_space *space = sp_spaces_by_name(&sp_daemon_of(ex)->spaces, sp_exchange_param(ex, "owner"),
-                                                     sp_exchange_param(ex, "name"));
+    const struct sp_space *space = sp_spaces_by_name(
+        &sp_daemon_of(ex)->spaces, sp_exchange_param(ex, "owner"), sp_exchange_param(ex, "name"));
 
     send_page(ex, space && sp_gate_may_read(sp_gate_user(ex), space) ? 200 : 404, SP_PAGE_HUB);
 }

@@ -13,8 +13,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/id.h"
@@ -75,7 +77,8 @@ static int own_state(const char *state, const struct sp_privilege *priv, struct 
     return 0;
 }
 
-int sp_privilege_prepare(const struct sp_config *config, struct sp_privilege *ret, struct sp_error *err)
+int sp_privilege_prepare(const struct sp_config *config, struct sp_privilege *ret,
+                         struct sp_error *err)
 {
     int r;
 
@@ -90,7 +93,8 @@ int sp_privilege_prepare(const struct sp_config *config, struct sp_privilege *re
     return r;
 }
 
-/* --- the launcher ----------------------------------------------------------------------------------- */
+/* --- the launcher
+ * ----------------------------------------------------------------------------------- */
 
 /* Where our files are: `name` beside this program, else below the prefix it was built for. */
 static char *find_part(const char *beside, const char *installed)
@@ -111,16 +115,17 @@ static char *find_part(const char *beside, const char *installed)
     return sp_asprintf("%s/%s", SP_PREFIX, installed);
 }
 
-static _Noreturn void exec_launcher(const struct sp_config *config, const struct sp_privilege *priv, int sock)
+static _Noreturn void exec_launcher(const struct sp_config *config, const struct sp_privilege *priv,
+                                    int sock)
 {
     SP_AUTO_FREE char *program = find_part("spaces-launcher", "libexec/spaces-launcher");
     SP_AUTO_FREE char *sdk = find_part("../sdk/python", "lib/spacesd/python");
     char state[PATH_MAX];
     char uid[16];
     char gid[16];
-    const char *argv[] = {program, "--socket-fd", "3", "--state", state, "--sdk", sdk,
-                          "--daemon-uid", uid, "--daemon-gid", gid, "--state-id", priv->state_id,
-                          NULL, NULL};
+    const char *argv[] = {
+        program, "--socket-fd",  "3", "--state",    state,          "--sdk", sdk, "--daemon-uid",
+        uid,     "--daemon-gid", gid, "--state-id", priv->state_id, NULL,    NULL};
     sigset_t none;
 
     (void)snprintf(uid, sizeof(uid), "%u", (unsigned)priv->uid);
@@ -131,7 +136,8 @@ static _Noreturn void exec_launcher(const struct sp_config *config, const struct
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* A session of its own: Ctrl-C is for the daemon, which then tells the launcher. */
     (void)setsid();
-    if (getcwd(state, sizeof(state)) && (sock == 3 ? fcntl(3, F_SETFD, 0) == 0 : dup2(sock, 3) == 3))
+    if (getcwd(state, sizeof(state)) &&
+        (sock == 3 ? fcntl(3, F_SETFD, 0) == 0 : dup2(sock, 3) == 3))
         (void)execv(program, (char *const *)argv);
     sp_log(SP_LOG_ERROR, "launcher.exec", "program=%s errno=%d", program, errno);
     _exit(127);
@@ -161,7 +167,51 @@ int sp_privilege_start_launcher(const struct sp_config *config, const struct sp_
     return 0;
 }
 
-/* --- leaving root ----------------------------------------------------------------------------------- */
+/* Everything that comes until the other end closes, or the first 64 KiB. */
+static char *read_all(int fd)
+{
+    SP_AUTO_BUF struct sp_buf text;
+    ssize_t n = 1;
+
+    sp_buf_init(&text, (size_t)64 << 10);
+    while (n > 0) {
+        char *to = sp_buf_reserve(&text, 4096);
+
+        n = to ? read(fd, to, 4096) : 0;
+        text.len += n > 0 ? (size_t)n : 0;
+    }
+    return sp_buf_steal(&text, NULL);
+}
+
+char *sp_privilege_ask_doctor(void)
+{
+    SP_AUTO_FREE char *program = find_part("spaces-launcher", "libexec/spaces-launcher");
+    const char *argv[] = {program, "--state", ".", "--doctor", NULL};
+    char *text;
+    int pipes[2];
+    pid_t pid;
+
+    if (pipe2(pipes, O_CLOEXEC) < 0)
+        return sp_strdup("[]");
+    pid = fork(); /* no threads yet */
+    if (pid == 0) {
+        if (dup2(pipes[1], STDOUT_FILENO) == STDOUT_FILENO)
+            (void)execv(program, (char *const *)argv);
+        _exit(127);
+    }
+    (void)close(pipes[1]);
+    text = read_all(pipes[0]);
+    (void)close(pipes[0]);
+    if (pid > 0)
+        (void)waitpid(pid, NULL, 0);
+    if (text[0] == '[')
+        return text;
+    free(text);
+    return sp_strdup("[]");
+}
+
+/* --- leaving root
+ * ----------------------------------------------------------------------------------- */
 
 /* A view of our own in which the state folder is at a path that everybody may enter. */
 static int bind_state(struct sp_error *err)
@@ -176,7 +226,8 @@ static int bind_state(struct sp_error *err)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make '%s'", SP_STATE_MOUNT);
     (void)chmod(SP_STATE_MOUNT, 0755); /* our umask is strict */
     if (mount(".", SP_STATE_MOUNT, NULL, MS_BIND, NULL) < 0 || chdir(SP_STATE_MOUNT) < 0)
-        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "bind the state folder to '%s'", SP_STATE_MOUNT);
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "bind the state folder to '%s'",
+                            SP_STATE_MOUNT);
     return 0;
 }
 

@@ -22,11 +22,18 @@ struct sp_privilege {
 };
 
 /* Makes the state folder (0700, the daemon's own) and makes it the working folder. */
-int sp_privilege_prepare(const struct sp_config *config, struct sp_privilege *ret, struct sp_error *err);
+int sp_privilege_prepare(const struct sp_config *config, struct sp_privilege *ret,
+                         struct sp_error *err);
 
 /* Starts spaces-launcher (beside our own program, or in libexec); `*ret_fd` is our end. */
 int sp_privilege_start_launcher(const struct sp_config *config, const struct sp_privilege *priv,
                                 int *ret_fd, struct sp_error *err);
+
+/*
+ * Runs `spaces-launcher --doctor`, which tries every protection with the rights that we still have:
+ * a JSON list for /api/doctor, at most 64 KiB, yours; "[]" when it cannot be run.
+ */
+char *sp_privilege_ask_doctor(void);
 
 /*
  * Becomes the daemon's user: no groups, no capabilities, no way back. The state folder stays

@@ -15,7 +15,8 @@ const struct sp_route sp_routes[] = {
     {"POST", "/api/logout", SP_ACCESS_SIGNED_IN, SP_BODY_NONE, NULL, sp_api_logout},
     {"POST", "/api/users", SP_ACCESS_ADMIN, SP_BODY_WHOLE, NULL, sp_api_user_add},
     {"GET", "/api/users", SP_ACCESS_ADMIN, SP_BODY_NONE, NULL, sp_api_user_list},
-    {"POST", "/api/users/:user/login-link", SP_ACCESS_SIGNED_IN, SP_BODY_NONE, NULL, sp_api_login_link},
+    {"POST", "/api/users/:user/login-link", SP_ACCESS_SIGNED_IN, SP_BODY_NONE, NULL,
+     sp_api_login_link},
 
     /* Spaces */
     {"GET", "/api/spaces", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_api_space_list},
@@ -39,9 +40,12 @@ const struct sp_route sp_routes[] = {
     /* apps: everything that a client of one app asks */
     {"GET", "/app/:owner/:name", SP_ACCESS_APP, SP_BODY_NONE, NULL, sp_page_app},
     {"GET", "/app/:owner/:name/", SP_ACCESS_APP, SP_BODY_NONE, NULL, sp_page_app},
-    {"POST", "/app/:owner/:name/upload", SP_ACCESS_APP, SP_BODY_STREAM, "limit.upload", sp_page_app_rest},
-    {"POST", "/app/:owner/:name/gradio_api/upload", SP_ACCESS_APP, SP_BODY_STREAM, "limit.upload", sp_page_app_rest},
-    {"GET POST OPTIONS", "/app/:owner/:name/*rest", SP_ACCESS_APP, SP_BODY_WHOLE, NULL, sp_page_app_rest},
+    {"POST", "/app/:owner/:name/upload", SP_ACCESS_APP, SP_BODY_STREAM, "limit.upload",
+     sp_page_app_rest},
+    {"POST", "/app/:owner/:name/gradio_api/upload", SP_ACCESS_APP, SP_BODY_STREAM, "limit.upload",
+     sp_page_app_rest},
+    {"GET POST OPTIONS", "/app/:owner/:name/*rest", SP_ACCESS_APP, SP_BODY_WHOLE, NULL,
+     sp_page_app_rest},
 
     /* pages */
     {"GET", "/", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_page_hub},

@@ -17,13 +17,15 @@
 #define BACKOFF_FIRST_MS 500
 #define NOT_A_STAGE      SP_STAGE_COUNT
 
-/* --- telling ---------------------------------------------------------------------------------------- */
+/* --- telling
+ * ---------------------------------------------------------------------------------------- */
 
 static void tell(struct sp_space *space)
 {
-    sp_apps_space_stage(space->all->apps, space->id, sp_stage_to_string(space->stage), space->reason);
-    SP_LIST_EACH (watcher, &space->watchers, struct sp_space_watcher, node)
-        watcher->changed(watcher, space);
+    sp_apps_space_stage(space->all->apps, space->id, sp_stage_to_string(space->stage),
+                        space->reason);
+    SP_LIST_EACH(watcher, &space->watchers, struct sp_space_watcher, node)
+    watcher->changed(watcher, space);
 }
 
 static void set_stage(struct sp_space *space, enum sp_stage stage, const char *reason)
@@ -50,7 +52,8 @@ void sp_space_unwatch(struct sp_space_watcher *watcher)
     sp_list_remove(&watcher->node);
 }
 
-/* --- facts ------------------------------------------------------------------------------------------ */
+/* --- facts
+ * ------------------------------------------------------------------------------------------ */
 
 static bool version_is_set(const struct sp_version *version)
 {
@@ -67,7 +70,8 @@ bool sp_space_is_quiet(const struct sp_space *space)
     return !space->serving && !space->next && space->stopping == 0;
 }
 
-/* --- instances -------------------------------------------------------------------------------------- */
+/* --- instances
+ * -------------------------------------------------------------------------------------- */
 
 static void on_ready(void *arg, struct sp_instance *instance)
 {
@@ -80,7 +84,8 @@ static void on_ready(void *arg, struct sp_instance *instance)
     sp_spaces_progress(space->all);
 }
 
-static void on_failed(void *arg, struct sp_instance *instance, enum sp_stage stage, const char *reason)
+static void on_failed(void *arg, struct sp_instance *instance, enum sp_stage stage,
+                      const char *reason)
 {
     struct sp_space *space = arg;
 
@@ -141,8 +146,11 @@ static bool start_next(struct sp_space *space)
     const struct sp_version *version =
         version_is_set(&space->candidate) ? &space->candidate : &space->current;
     struct sp_instance_plan plan = {
-        .space = space->id, .owner = space->owner, .name = space->name,
-        .app_file = version->card.app_file, .snapshot = version->snapshot,
+        .space = space->id,
+        .owner = space->owner,
+        .name = space->name,
+        .app_file = version->card.app_file,
+        .snapshot = version->snapshot,
         .host = "localhost",
     };
 
@@ -167,7 +175,8 @@ static void on_backoff(uv_timer_t *timer)
     sp_space_step(timer->data, SP_SPACE_BACKOFF_OVER, NOT_A_STAGE, "");
 }
 
-/* --- the steps -------------------------------------------------------------------------------------- */
+/* --- the steps
+ * -------------------------------------------------------------------------------------- */
 
 static void step_wanted(struct sp_space *space)
 {
@@ -177,8 +186,7 @@ static void step_wanted(struct sp_space *space)
     }
     space->crashes = 0;
     if (start_next(space))
-        set_stage(space,
-                  space->serving ? SP_STAGE_RUNNING_APP_STARTING : SP_STAGE_APP_STARTING,
+        set_stage(space, space->serving ? SP_STAGE_RUNNING_APP_STARTING : SP_STAGE_APP_STARTING,
                   space->start_queued ? "waits for other apps to start" : "the app is loading");
 }
 
@@ -214,7 +222,8 @@ static void note_failure(struct sp_space *space, enum sp_stage stage, const char
 
     space->failure.is_set = true;
     space->failure.stage = stage;
-    space->failure.number = space->next_is_candidate ? space->candidate.number : space->current.number;
+    space->failure.number =
+        space->next_is_candidate ? space->candidate.number : space->current.number;
     (void)snprintf(space->failure.reason, sizeof(space->failure.reason), "%s", reason);
     if (space->next_is_candidate && version_is_set(&space->current)) {
         (void)snprintf(old, sizeof(old), "%s", space->candidate.snapshot);
@@ -230,8 +239,9 @@ static void step_failed(struct sp_space *space, enum sp_stage stage, const char 
 
     note_failure(space, stage, reason);
     if (space->serving) {
-        SP_AUTO_FREE char *why = sp_asprintf("version %llu did not start, the one before serves on: %.300s",
-                                             (unsigned long long)space->failure.number, reason);
+        SP_AUTO_FREE char *why =
+            sp_asprintf("version %llu did not start, the one before serves on: %.300s",
+                        (unsigned long long)space->failure.number, reason);
 
         set_stage(space, SP_STAGE_RUNNING, why);
         return;
@@ -255,8 +265,9 @@ static void step_exited(struct sp_space *space, const char *reason)
         return;
     }
     if (++space->crashes >= CRASHES_MAX) {
-        why = sp_asprintf("%.300s; it ended %u times in a row and is not started again until you restart it",
-                          reason, space->crashes);
+        why = sp_asprintf(
+            "%.300s; it ended %u times in a row and is not started again until you restart it",
+            reason, space->crashes);
         space->next_is_candidate = false;
         note_failure(space, SP_STAGE_RUNTIME_ERROR, why);
         set_stage(space, SP_STAGE_RUNTIME_ERROR, why);
@@ -267,7 +278,8 @@ static void step_exited(struct sp_space *space, const char *reason)
     (void)uv_timer_start(&space->backoff, on_backoff, BACKOFF_FIRST_MS << (space->crashes - 1), 0);
 }
 
-static void step_end(struct sp_space *space, enum sp_stage stage, const char *reason, uint64_t drain_ms)
+static void step_end(struct sp_space *space, enum sp_stage stage, const char *reason,
+                     uint64_t drain_ms)
 {
     (void)uv_timer_stop(&space->backoff);
     space->start_queued = false;
@@ -295,7 +307,8 @@ void sp_space_step(struct sp_space *space, enum sp_space_event event, enum sp_st
     }
 }
 
-/* --- this life -------------------------------------------------------------------------------------- */
+/* --- this life
+ * -------------------------------------------------------------------------------------- */
 
 void sp_space_open(struct sp_space *space, struct sp_spaces *all)
 {

@@ -65,23 +65,23 @@ struct sp_space {
     uint64_t served_since_ms; /* monotonic */
     uv_timer_t backoff;
     bool backoff_open;
-    bool start_queued;        /* waits for a free start slot */
-    bool changing;            /* a change by somebody is being stored: one at a time */
-    bool save_again;          /* something of this life changed meanwhile */
+    bool start_queued; /* waits for a free start slot */
+    bool changing;     /* a change by somebody is being stored: one at a time */
+    bool save_again;   /* something of this life changed meanwhile */
     struct sp_applog *log;
     struct sp_list watchers;
     void (*on_closed)(struct sp_space *space);
 };
 
 enum sp_space_event {
-    SP_SPACE_WANTED,        /* there is something to start: daemon start, deploy, restart */
+    SP_SPACE_WANTED, /* there is something to start: daemon start, deploy, restart */
     SP_SPACE_NEXT_READY,
     SP_SPACE_NEXT_FAILED,
-    SP_SPACE_EXITED,        /* the serving instance ended by itself */
+    SP_SPACE_EXITED, /* the serving instance ended by itself */
     SP_SPACE_BACKOFF_OVER,
     SP_SPACE_PAUSE,
     SP_SPACE_DELETE,
-    SP_SPACE_SHUTDOWN,      /* the daemon stops */
+    SP_SPACE_SHUTDOWN, /* the daemon stops */
 };
 
 /* `stage` and `reason` go with NEXT_FAILED and EXITED. */

@@ -1,4 +1,5 @@
-/* The stored form of a Space: one JSON document under /spaces/<id>. docs/storage.md lists the keys. */
+/* The stored form of a Space: one JSON document under /spaces/<id>. docs/storage.md lists the keys.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -119,6 +120,7 @@ int sp_space_from_record(const char *json, size_t len, struct sp_space *ret, str
         !version_from_json(json_object_get(doc, "current"), &ret->current) ||
         !version_from_json(json_object_get(doc, "candidate"), &ret->candidate) ||
         !failure_from_json(json_object_get(doc, "failure"), &ret->failure))
-        return sp_error_set(err, SP_ERR_INTERNAL, 0, "a stored Space has a field that cannot be read");
+        return sp_error_set(err, SP_ERR_INTERNAL, 0,
+                            "a stored Space has a field that cannot be read");
     return 0;
 }

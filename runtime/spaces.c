@@ -23,7 +23,8 @@
 #define KEY_SPACES "/spaces/"
 #define KEY_NAMES  "/names/"
 
-/* --- finding ---------------------------------------------------------------------------------------- */
+/* --- finding
+ * ---------------------------------------------------------------------------------------- */
 
 static char *name_key(const char *owner, const char *name)
 {
@@ -54,7 +55,8 @@ static void add(struct sp_spaces *all, struct sp_space *space)
     (void)sp_map_put_u64(&all->by_id, space->id, space);
     (void)sp_map_put(&all->by_name, sp_slice_str(key), space);
     /* Newest first: in front of the first that is older. */
-    SP_LIST_EACH (other, &all->list, struct sp_space, node) {
+    SP_LIST_EACH(other, &all->list, struct sp_space, node)
+    {
         if (other->created_ms > space->created_ms)
             continue;
         sp_list_append(&other->node, &space->node);
@@ -72,7 +74,8 @@ static void forget(struct sp_space *space)
     sp_list_remove(&space->node);
 }
 
-/* --- snapshots and folders -------------------------------------------------------------------------- */
+/* --- snapshots and folders
+ * -------------------------------------------------------------------------- */
 
 static bool refers(const struct sp_space *space, const char *snapshot)
 {
@@ -87,9 +90,9 @@ static bool is_used(void *arg, const char *snapshot)
 
     if (sp_map_get(&all->pinned, sp_slice_str(snapshot)))
         return true;
-    SP_LIST_EACH (space, &all->list, struct sp_space, node)
-        if (refers(space, snapshot))
-            return true;
+    SP_LIST_EACH(space, &all->list, struct sp_space, node)
+    if (refers(space, snapshot))
+        return true;
     return false;
 }
 
@@ -163,7 +166,8 @@ static void sweep_folders(struct sp_spaces *all, const char *dir)
         (void)closedir(entries);
 }
 
-/* --- loading ---------------------------------------------------------------------------------------- */
+/* --- loading
+ * ---------------------------------------------------------------------------------------- */
 
 struct load {
     struct sp_spaces *all;
@@ -206,7 +210,8 @@ static void on_loaded(void *arg, const struct sp_error *err, const struct sp_sto
     load.ready(load.arg, err);
 }
 
-void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct sp_error *err), void *arg)
+void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct sp_error *err),
+                    void *arg)
 {
     struct load *load = sp_new0(struct load);
     struct sp_error err = {0};
@@ -224,11 +229,12 @@ void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct
 
 void sp_spaces_start(struct sp_spaces *all)
 {
-    SP_LIST_EACH (space, &all->list, struct sp_space, node)
-        sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
+    SP_LIST_EACH(space, &all->list, struct sp_space, node)
+    sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
 }
 
-/* --- stopping --------------------------------------------------------------------------------------- */
+/* --- stopping
+ * --------------------------------------------------------------------------------------- */
 
 static void free_if_deleted(struct sp_space *space);
 
@@ -236,7 +242,8 @@ void sp_spaces_progress(struct sp_spaces *all)
 {
     bool quiet = true;
 
-    SP_LIST_EACH (space, &all->list, struct sp_space, node) {
+    SP_LIST_EACH(space, &all->list, struct sp_space, node)
+    {
         if (space->start_queued && !all->stopping) {
             space->start_queued = false;
             sp_space_step(space, SP_SPACE_BACKOFF_OVER, SP_STAGE_COUNT, "");
@@ -257,8 +264,8 @@ void sp_spaces_stop(struct sp_spaces *all, void (*stopped)(void *arg), void *arg
     all->stopping = true;
     all->on_stopped = stopped;
     all->on_stopped_arg = arg;
-    SP_LIST_EACH (space, &all->list, struct sp_space, node)
-        sp_space_step(space, SP_SPACE_SHUTDOWN, SP_STAGE_COUNT, "");
+    SP_LIST_EACH(space, &all->list, struct sp_space, node)
+    sp_space_step(space, SP_SPACE_SHUTDOWN, SP_STAGE_COUNT, "");
     sp_spaces_progress(all);
 }
 
@@ -285,7 +292,8 @@ static void on_space_freed(struct sp_space *space)
 void sp_spaces_free(struct sp_spaces *all, void (*freed)(void *arg), void *arg)
 {
     freeing = (struct freeing){1, freed, arg};
-    SP_LIST_EACH (space, &all->list, struct sp_space, node) {
+    SP_LIST_EACH(space, &all->list, struct sp_space, node)
+    {
         sp_list_remove(&space->node);
         freeing.left++;
         sp_space_close(space, on_space_freed);
@@ -296,7 +304,8 @@ void sp_spaces_free(struct sp_spaces *all, void (*freed)(void *arg), void *arg)
     count_down();
 }
 
-/* --- storing ---------------------------------------------------------------------------------------- */
+/* --- storing
+ * ---------------------------------------------------------------------------------------- */
 
 static char *space_key(uint64_t id)
 {
@@ -379,7 +388,8 @@ static void on_changed(void *arg, const struct sp_error *err, bool succeeded, ui
     free(arg);
     if (!err && !succeeded) {
         (void)sp_error_set(&own, change.fresh ? SP_ERR_CONFLICT : SP_ERR_NOT_FOUND, 0,
-                           change.fresh ? "a Space of that name exists already" : "the Space is gone");
+                           change.fresh ? "a Space of that name exists already"
+                                        : "the Space is gone");
         err = &own;
     }
     if (!err && change.fresh)
@@ -411,7 +421,8 @@ static void on_changed(void *arg, const struct sp_error *err, bool succeeded, ui
     change.done(change.arg, NULL, space);
 }
 
-/* Refuses a change of a Space while another is being stored: each is built from the record as it is. */
+/* Refuses a change of a Space while another is being stored: each is built from the record as it
+ * is. */
 static bool begin(struct change *change, struct sp_space *space)
 {
     struct sp_error err = {0};
@@ -421,7 +432,8 @@ static bool begin(struct change *change, struct sp_space *space)
         return true;
     }
     (void)sp_error_set(&err, SP_ERR_CONFLICT, 0,
-                       "another change of '%s/%s' is being stored, try again", space->owner, space->name);
+                       "another change of '%s/%s' is being stored, try again", space->owner,
+                       space->name);
     change->done(change->arg, &err, NULL);
     unpin(change->all, change->pinned);
     free(change);
@@ -436,11 +448,13 @@ static void submit(struct change *change, const struct sp_store_txn *txn)
         on_changed(change, &err, false, 0);
 }
 
-/* --- deploy ------------------------------------------------------------------------------------------ */
+/* --- deploy
+ * ------------------------------------------------------------------------------------------ */
 
 static struct sp_version make_version(const struct sp_deploy *deploy, uint64_t number)
 {
-    struct sp_version version = {.number = number, .created_ms = sp_clock_wall_ms(), .card = *deploy->card};
+    struct sp_version version = {
+        .number = number, .created_ms = sp_clock_wall_ms(), .card = *deploy->card};
 
     (void)snprintf(version.snapshot, sizeof(version.snapshot), "%s", deploy->snapshot);
     return version;
@@ -464,7 +478,8 @@ static struct sp_space *make_space(const struct sp_deploy *deploy)
     space->created_ms = space->modified_ms = sp_clock_wall_ms();
     (void)snprintf(space->owner, sizeof(space->owner), "%s", deploy->owner);
     (void)snprintf(space->name, sizeof(space->name), "%s", deploy->name);
-    (void)snprintf(space->origin, sizeof(space->origin), "%s", deploy->origin ? deploy->origin : "");
+    (void)snprintf(space->origin, sizeof(space->origin), "%s",
+                   deploy->origin ? deploy->origin : "");
     space->candidate = make_version(deploy, 1);
     return space;
 }
@@ -487,13 +502,17 @@ static void deploy_fresh(struct change *change, const struct sp_deploy *deploy)
     key = space_key(change->fresh->id);
     record = sp_space_to_record(change->fresh, &len);
     (void)snprintf(hex, sizeof(hex), "%016" PRIx64, change->fresh->id);
-    submit(change, &(struct sp_store_txn){
-        .compares = &(struct sp_store_compare){.key = name_at, .op = SP_STORE_ABSENT}, .n_compares = 1,
-        .then = (struct sp_store_op[]){
-            {.op = SP_STORE_PUT, .key = name_at, .value = sp_slice(hex, 16)},
-            {.op = SP_STORE_PUT, .key = key, .value = sp_slice(record, len)},
-        }, .n_then = 2,
-    });
+    submit(change,
+           &(struct sp_store_txn){
+               .compares = &(struct sp_store_compare){.key = name_at, .op = SP_STORE_ABSENT},
+               .n_compares = 1,
+               .then =
+                   (struct sp_store_op[]){
+                       {.op = SP_STORE_PUT, .key = name_at, .value = sp_slice(hex, 16)},
+                       {.op = SP_STORE_PUT, .key = key, .value = sp_slice(record, len)},
+                   },
+               .n_then = 2,
+           });
 }
 
 /* Stores `next`, a changed copy of the record, if the Space still exists. */
@@ -505,13 +524,17 @@ static void store_record(struct change *change, const struct sp_space *next)
 
     record = sp_space_to_record(next, &len);
     submit(change, &(struct sp_store_txn){
-        .compares = &(struct sp_store_compare){.key = key, .op = SP_STORE_PRESENT}, .n_compares = 1,
-        .then = &(struct sp_store_op){.op = SP_STORE_PUT, .key = key, .value = sp_slice(record, len)},
-        .n_then = 1,
-    });
+                       .compares = &(struct sp_store_compare){.key = key, .op = SP_STORE_PRESENT},
+                       .n_compares = 1,
+                       .then = &(struct sp_store_op){.op = SP_STORE_PUT,
+                                                     .key = key,
+                                                     .value = sp_slice(record, len)},
+                       .n_then = 1,
+                   });
 }
 
-void sp_spaces_deploy(struct sp_spaces *all, const struct sp_deploy *deploy, sp_spaces_fn *done, void *arg)
+void sp_spaces_deploy(struct sp_spaces *all, const struct sp_deploy *deploy, sp_spaces_fn *done,
+                      void *arg)
 {
     struct sp_space *space = sp_spaces_by_name(all, deploy->owner, deploy->name);
     struct change *change = sp_new0(struct change);
@@ -545,8 +568,12 @@ void sp_spaces_set_private(struct sp_space *space, bool is_private, sp_spaces_fn
     struct change *change = sp_new0(struct change);
     struct sp_space next = *space;
 
-    *change = (struct change){.all = space->all, .id = space->id, .set_private = true,
-                              .is_private = is_private, .done = done, .arg = arg};
+    *change = (struct change){.all = space->all,
+                              .id = space->id,
+                              .set_private = true,
+                              .is_private = is_private,
+                              .done = done,
+                              .arg = arg};
     next.is_private = is_private;
     if (begin(change, space))
         store_record(change, &next);
@@ -557,14 +584,19 @@ void sp_spaces_set_paused(struct sp_space *space, bool paused, sp_spaces_fn *don
     struct change *change = sp_new0(struct change);
     struct sp_space next = *space;
 
-    *change = (struct change){.all = space->all, .id = space->id, .set_paused = true,
-                              .paused = paused, .done = done, .arg = arg};
+    *change = (struct change){.all = space->all,
+                              .id = space->id,
+                              .set_paused = true,
+                              .paused = paused,
+                              .done = done,
+                              .arg = arg};
     next.paused = paused;
     if (begin(change, space))
         store_record(change, &next);
 }
 
-/* --- delete ------------------------------------------------------------------------------------------ */
+/* --- delete
+ * ------------------------------------------------------------------------------------------ */
 
 static void on_deleted(struct sp_space *space)
 {
@@ -596,13 +628,18 @@ void sp_spaces_delete(struct sp_space *space, sp_spaces_fn *done, void *arg)
     SP_AUTO_FREE char *key = space_key(space->id);
     struct change *change = sp_new0(struct change);
 
-    *change = (struct change){.all = space->all, .id = space->id, .remove = true, .done = done, .arg = arg};
+    *change = (struct change){
+        .all = space->all, .id = space->id, .remove = true, .done = done, .arg = arg};
     if (!begin(change, space))
         return;
     submit(change, &(struct sp_store_txn){
-        .compares = &(struct sp_store_compare){.key = key, .op = SP_STORE_PRESENT}, .n_compares = 1,
-        .then = (struct sp_store_op[]){
-            {.op = SP_STORE_DELETE, .key = name_at}, {.op = SP_STORE_DELETE, .key = key},
-        }, .n_then = 2,
-    });
+                       .compares = &(struct sp_store_compare){.key = key, .op = SP_STORE_PRESENT},
+                       .n_compares = 1,
+                       .then =
+                           (struct sp_store_op[]){
+                               {.op = SP_STORE_DELETE, .key = name_at},
+                               {.op = SP_STORE_DELETE, .key = key},
+                           },
+                       .n_then = 2,
+                   });
 }

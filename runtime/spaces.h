@@ -26,7 +26,7 @@ struct sp_spaces {
     struct sp_store *store;
     struct sp_apps *apps;
     struct sp_instances instances;
-    struct sp_list list;   /* newest first */
+    struct sp_list list; /* newest first */
     struct sp_map by_id;
     struct sp_map by_name; /* "owner/name" in lower case: ids are matched without regard to case */
     struct sp_map pinned;  /* snapshot -> how many deploys are about to refer to it */
@@ -58,7 +58,8 @@ typedef void sp_spaces_fn(void *arg, const struct sp_error *err, struct sp_space
 
 /*
  * A new version, and a new Space when there is none of that name (`is_private` is for that case).
- * The snapshot is in place already; it is kept until the callback, and after it if a Space refers to it.
+ * The snapshot is in place already; it is kept until the callback, and after it if a Space refers
+ * to it.
  */
 struct sp_deploy {
     const char *owner;

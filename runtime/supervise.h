@@ -7,8 +7,9 @@
 
 /*
  * Returns in the child, which goes on to be the daemon, with 0. In the parent it never returns: it
- * passes SIGTERM and SIGINT on, starts the child again after a failure (1, 2, 4, ... 30 s apart when
- * it fails at once), and exits with its code after a success or after a start that cannot work (2).
+ * passes SIGTERM and SIGINT on, starts the child again after a failure (1, 2, 4, ... 30 s apart
+ * when it fails at once), and exits with its code after a success or after a start that cannot work
+ * (2).
  */
 void sp_supervise(void);
 

@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "sandbox/init.h"
+#include "sandbox/launcher/doctor.h"
 #include "sandbox/launcher/launcher-internal.h"
 
 #define SWEEP_WAIT_MS 5000
@@ -34,10 +35,15 @@
 static struct sp_launcher launcher;
 
 static const struct option options[] = {
-    {"socket-fd", required_argument, NULL, 's'},  {"state", required_argument, NULL, 'd'},
-    {"sdk", required_argument, NULL, 'k'},        {"daemon-uid", required_argument, NULL, 'u'},
-    {"daemon-gid", required_argument, NULL, 'g'}, {"state-id", required_argument, NULL, 'i'},
-    {"allow-weak", no_argument, NULL, 'w'},       {NULL, 0, NULL, 0},
+    {"socket-fd", required_argument, NULL, 's'},
+    {"state", required_argument, NULL, 'd'},
+    {"sdk", required_argument, NULL, 'k'},
+    {"daemon-uid", required_argument, NULL, 'u'},
+    {"daemon-gid", required_argument, NULL, 'g'},
+    {"state-id", required_argument, NULL, 'i'},
+    {"allow-weak", no_argument, NULL, 'w'},
+    {"doctor", no_argument, NULL, 'D'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool is_state_id(const char *text)
@@ -71,6 +77,7 @@ static bool take_option(struct sp_launcher *l, int opt, const char *arg)
     case 'k': return snprintf(l->sdk_path, sizeof(l->sdk_path), "%s", arg) < 400;
     case 'i': (void)snprintf(l->state_id, sizeof(l->state_id), "%s", arg); return is_state_id(arg);
     case 'w': l->allow_weak = true; return true;
+    case 'D': exit(sp_launcher_doctor(l->state_path[0] ? l->state_path : NULL));
     default: return false;
     }
 }

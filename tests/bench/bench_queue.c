@@ -1,11 +1,10 @@
 /*
- * A load generator for the queue: each client repeats join, wait for the result, on connections that
- * stay open. One thread a client, blocking I/O, no JSON tree: cheap beside what it measures.
+ * A load generator for the queue: each client repeats join, wait for the result, on connections
+ * that stay open. One thread a client, blocking I/O, no JSON tree: cheap beside what it measures.
  *
- *   bench_queue sse|ws HOST PORT SPACE CLIENTS SECONDS   closed loop: one JSON line with ev/s, p50, p99
- *   bench_queue hold-sse|hold-ws|hold-legacy HOST PORT SPACE CLIENTS 0
- *                                                   CLIENTS visitors join and wait; says "holding" and
- *                                                   lets go when stdin closes
+ *   bench_queue sse|ws HOST PORT SPACE CLIENTS SECONDS   closed loop: one JSON line with ev/s, p50,
+ * p99 bench_queue hold-sse|hold-ws|hold-legacy HOST PORT SPACE CLIENTS 0 CLIENTS visitors join and
+ * wait; says "holding" and lets go when stdin closes
  *
  * The Space's function 0 takes one text and returns it.
  */
@@ -95,13 +94,15 @@ static void read_past(struct client *c, const char *text)
     sp_buf_consume(&c->in, (size_t)(at - c->in.data) + len);
 }
 
-/* --- SSE ---------------------------------------------------------------------------------------------- */
+/* --- SSE
+ * ---------------------------------------------------------------------------------------------- */
 
 static void sse_join(struct client *c)
 {
     char body[160];
     char head[512];
-    int body_len = snprintf(body, sizeof(body), "{\"data\":[\"hello\"],\"fn_index\":0,\"session_hash\":\"b%x-%u\"}",
+    int body_len = snprintf(body, sizeof(body),
+                            "{\"data\":[\"hello\"],\"fn_index\":0,\"session_hash\":\"b%x-%u\"}",
                             prefix, c->number);
     int head_len = snprintf(head, sizeof(head),
                             "POST /app/%s/gradio_api/queue/join HTTP/1.1\r\nHost: %s\r\n"
@@ -116,10 +117,11 @@ static void sse_join(struct client *c)
 static void sse_open(struct client *c)
 {
     char head[512];
-    int len = snprintf(head, sizeof(head),
-                       "GET /app/%s/gradio_api/queue/data?session_hash=b%x-%u HTTP/1.1\r\nHost: %s\r\n"
-                       "Accept: text/event-stream\r\n\r\n",
-                       space, prefix, c->number, host);
+    int len =
+        snprintf(head, sizeof(head),
+                 "GET /app/%s/gradio_api/queue/data?session_hash=b%x-%u HTTP/1.1\r\nHost: %s\r\n"
+                 "Accept: text/event-stream\r\n\r\n",
+                 space, prefix, c->number, host);
 
     send_all(c->sock, head, (size_t)len);
 }
@@ -132,7 +134,8 @@ static void sse_event(struct client *c)
     read_past(c, "\r\n0\r\n\r\n"); /* the stream closes after its last event */
 }
 
-/* --- WebSocket ---------------------------------------------------------------------------------------- */
+/* --- WebSocket
+ * ---------------------------------------------------------------------------------------- */
 
 static const uint8_t mask[4] = {1, 2, 3, 4};
 
@@ -148,10 +151,11 @@ static void ws_send(struct client *c, const char *text)
 static void ws_upgrade(struct client *c, const char *path)
 {
     char head[512];
-    int len = snprintf(head, sizeof(head),
-                       "GET /app/%s/%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                       space, path, host);
+    int len = snprintf(
+        head, sizeof(head),
+        "GET /app/%s/%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        space, path, host);
 
     send_all(c->sock, head, (size_t)len);
     read_past(c, "\r\n\r\n");
@@ -169,7 +173,8 @@ static void ws_join(struct client *c)
     char join[160];
 
     (void)snprintf(join, sizeof(join),
-                   "{\"type\":\"join\",\"ref\":\"r%zu\",\"fn\":0,\"data\":[\"hello\"],\"event_data\":null,\"trigger_id\":null}",
+                   "{\"type\":\"join\",\"ref\":\"r%zu\",\"fn\":0,\"data\":[\"hello\"],\"event_"
+                   "data\":null,\"trigger_id\":null}",
                    c->n_samples);
     ws_send(c, join);
 }
@@ -181,7 +186,8 @@ static void ws_event(struct client *c)
     read_past(c, "\"outcome\"");
 }
 
-/* --- runs --------------------------------------------------------------------------------------------- */
+/* --- runs
+ * --------------------------------------------------------------------------------------------- */
 
 static void (*run_event)(struct client *c);
 
@@ -243,7 +249,8 @@ static void hold(struct client *clients, unsigned n, const char *mode)
             char hash[96];
 
             ws_upgrade(c, "queue/join");
-            (void)snprintf(hash, sizeof(hash), "{\"fn_index\":0,\"session_hash\":\"b%x-%u\"}", prefix, i);
+            (void)snprintf(hash, sizeof(hash), "{\"fn_index\":0,\"session_hash\":\"b%x-%u\"}",
+                           prefix, i);
             ws_send(c, hash);
         }
     }
@@ -262,8 +269,11 @@ int main(int argc, char **argv)
     uint64_t number = 0;
 
     if (argc != 7 || !sp_parse_u64(sp_slice_str(argv[3]), 65535, &number) ||
-        !sp_parse_u64(sp_slice_str(argv[5]), 20000, &count) || !sp_parse_u64(sp_slice_str(argv[6]), 600, &seconds)) {
-        (void)fputs("usage: bench_queue sse|ws|hold-sse|hold-ws|hold-legacy HOST PORT SPACE CLIENTS SECONDS\n", stderr);
+        !sp_parse_u64(sp_slice_str(argv[5]), 20000, &count) ||
+        !sp_parse_u64(sp_slice_str(argv[6]), 600, &seconds)) {
+        (void)fputs("usage: bench_queue sse|ws|hold-sse|hold-ws|hold-legacy HOST PORT SPACE "
+                    "CLIENTS SECONDS\n",
+                    stderr);
         return 2;
     }
     host = argv[2];

@@ -1,0 +1,37 @@
+/* `spaces-launcher --doctor`: what this host can isolate, as JSON on stdout, for /api/doctor. */
+#include "sandbox/launcher/doctor.h"
+
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "sandbox/probe.h"
+
+static void put_item(struct sp_buf *out, const struct sp_probe_item *item)
+{
+    (void)sp_buf_append_str(out, "{\"name\":");
+    (void)sp_buf_append_json_string(out, sp_slice_str(item->name));
+    (void)sp_buf_printf(out, ",\"ok\":%s,\"required\":%s,\"why\":", item->on ? "true" : "false",
+                        item->required ? "true" : "false");
+    (void)sp_buf_append_json_string(out, sp_slice_str(item->on ? "" : item->why));
+    (void)sp_buf_append_str(out, ",\"fix\":");
+    (void)sp_buf_append_json_string(out, sp_slice_str(item->on || !item->how ? "" : item->how));
+    (void)sp_buf_append_char(out, '}');
+}
+
+int sp_launcher_doctor(const char *state_path)
+{
+    SP_AUTO_BUF struct sp_buf out;
+    struct sp_probe probe;
+
+    sp_probe_run(&probe, state_path, NULL);
+    sp_buf_init(&out, 0);
+    (void)sp_buf_append_char(&out, '[');
+    for (size_t i = 0; i < probe.n; i++) {
+        if (i)
+            (void)sp_buf_append_char(&out, ',');
+        put_item(&out, &probe.items[i]);
+    }
+    (void)sp_buf_append_str(&out, "]\n");
+    return sp_write_all(STDOUT_FILENO, out.data, out.len) < 0 ? 1 : 0;
+}
