@@ -1,6 +1,7 @@
 #include "ui-protocol/ws-sha1.h"
 
 #include <assert.h>
+#include <string.h>
 
 static uint32_t rotate(uint32_t x, unsigned n)
 {
