@@ -34,7 +34,7 @@ enum sp_journal_type {
 struct sp_journal_entry {
     struct sp_id event;
     uint64_t space;
-    int64_t accepted_ms;  /* wall clock */
+    int64_t accepted_ms; /* wall clock */
     bool dispatched;
     bool done;
     int64_t done_ms;
@@ -45,15 +45,15 @@ struct sp_journal_entry {
 };
 
 struct sp_journal_options {
-    const char *dir;         /* relative to the working folder; made when absent */
-    uint64_t segment_bytes;  /* a new segment begins above this; default 16 MiB */
-    uint64_t max_bytes;      /* live bytes; above it ACCEPTED is refused with SP_ERR_UNAVAILABLE */
-    uint64_t result_ttl_ms;  /* entries whose DONE is older are not replayed */
+    const char *dir;        /* relative to the working folder; made when absent */
+    uint64_t segment_bytes; /* a new segment begins above this; default 16 MiB */
+    uint64_t max_bytes;     /* live bytes; above it ACCEPTED is refused with SP_ERR_UNAVAILABLE */
+    uint64_t result_ttl_ms; /* entries whose DONE is older are not replayed */
 };
 
 /*
- * Opens, cuts a torn tail, and calls `each` for every request that is neither forgotten nor too old,
- * in the order of acceptance. Then the thread starts.
+ * Opens, cuts a torn tail, and calls `each` for every request that is neither forgotten nor too
+ * old, in the order of acceptance. Then the thread starts.
  */
 int sp_journal_open(uv_loop_t *loop, const struct sp_journal_options *options,
                     void (*each)(void *arg, const struct sp_journal_entry *entry), void *arg,
