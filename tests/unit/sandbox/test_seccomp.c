@@ -1,0 +1,153 @@
+#include "sandbox/seccomp.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "tests/support/test.h"
+
+static struct sp_seccomp filter;
+
+static int compile(void **state)
+{
+    struct sp_error err = {0};
+
+    (void)state;
+    if (sp_seccomp_compile(&filter, &err) < 0)
+        print_error("%s\n", err.msg);
+    return filter.code ? 0 : -1;
+}
+
+static int release(void **state)
+{
+    (void)state;
+    sp_seccomp_done(&filter);
+    return 0;
+}
+
+/* The errno of one call in a child under the filter; -signal when it was killed. */
+static int under_filter(long number, long a, long b, long c)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        long r;
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || sp_seccomp_load(&filter) < 0)
+            _exit(255);
+        errno = 0;
+        r = syscall(number, a, b, c, 0, 0);
+        syscall(SYS_exit_group, r < 0 ? errno : 0); /* no library code in between */
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void test_every_line_has_a_reason_and_none_comes_twice(void **state)
+{
+    (void)state;
+    assert_true(sp_seccomp_n_rules > 250);
+    for (size_t i = 0; i < sp_seccomp_n_rules; i++) {
+        const struct sp_seccomp_rule *rule = &sp_seccomp_rules[i];
+
+        assert_true(strlen(rule->reason) > 5);
+        for (size_t k = 0; k < i; k++)
+            if (rule->when == SP_SECCOMP_ALWAYS)
+                assert_string_not_equal(rule->call, sp_seccomp_rules[k].call);
+    }
+}
+
+static void test_the_program_is_short_enough_for_the_kernel(void **state)
+{
+    (void)state;
+    assert_true(filter.len > 100);
+    assert_true(filter.len < 4096);
+}
+
+static void test_ordinary_calls_pass(void **state)
+{
+    (void)state;
+    assert_int_equal(under_filter(SYS_getpid, 0, 0, 0), 0);
+    assert_int_equal(under_filter(SYS_socket, AF_UNIX, SOCK_STREAM, 0), 0);
+    assert_int_equal(under_filter(SYS_socket, AF_NETLINK, SOCK_RAW, 0), 0);
+    assert_int_equal(under_filter(SYS_personality, 0xffffffff, 0, 0), 0);
+    assert_int_equal(under_filter(SYS_futex, 0, 1, 0), EFAULT); /* the kernel's own answer */
+}
+
+static void test_forbidden_calls_say_so(void **state)
+{
+    (void)state;
+    assert_int_equal(under_filter(SYS_unshare, CLONE_NEWUSER, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_mount, 0, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_bpf, 0, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_ptrace, 0, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_keyctl, 0, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_personality, 0x0040000, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_ioctl, 0, 0x5412, 0), EPERM); /* TIOCSTI */
+}
+
+static void test_bits_that_the_kernel_ignores_do_not_hide_a_call(void **state)
+{
+    const long high = 1L << 32;
+
+    (void)state;
+    assert_int_equal(under_filter(SYS_ioctl, 0, 0x5412 | high, 0), EPERM);
+    assert_int_equal(under_filter(SYS_socket, 40 | high, SOCK_STREAM, 0), EPERM);
+    assert_int_equal(under_filter(SYS_socket, AF_UNIX | high, SOCK_STREAM, 0), 0);
+    assert_int_equal(under_filter(SYS_personality, 0x0040000 | high, 0, 0), EPERM);
+}
+
+static void test_families_and_protocols_are_filtered(void **state)
+{
+    static const int refused[] = {17, 38, 40, 29, 31, 44};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        assert_int_equal(under_filter(SYS_socket, refused[i], SOCK_STREAM, 0), EPERM);
+    assert_int_equal(under_filter(SYS_socket, AF_NETLINK, SOCK_RAW, 15), EPERM);
+    assert_int_equal(under_filter(SYS_socketpair, AF_INET, SOCK_STREAM, 0), EPERM);
+}
+
+static void test_clone3_and_calls_of_the_future_let_libc_fall_back(void **state)
+{
+    (void)state;
+    assert_int_equal(under_filter(SYS_clone3, 0, 0, 0), ENOSYS);
+    assert_int_equal(under_filter(460, 0, 0, 0), ENOSYS);
+    assert_int_equal(under_filter(5000, 0, 0, 0), ENOSYS);
+}
+
+static void test_other_abis_kill(void **state)
+{
+    (void)state;
+#if defined(__x86_64__)
+    assert_int_equal(under_filter(0x40000000 + SYS_getpid, 0, 0, 0), -SIGSYS);
+#else
+    skip();
+#endif
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_line_has_a_reason_and_none_comes_twice),
+        cmocka_unit_test(test_the_program_is_short_enough_for_the_kernel),
+        cmocka_unit_test(test_ordinary_calls_pass),
+        cmocka_unit_test(test_forbidden_calls_say_so),
+        cmocka_unit_test(test_bits_that_the_kernel_ignores_do_not_hide_a_call),
+        cmocka_unit_test(test_families_and_protocols_are_filtered),
+        cmocka_unit_test(test_clone3_and_calls_of_the_future_let_libc_fall_back),
+        cmocka_unit_test(test_other_abis_kill),
+    };
+
+    return cmocka_run_group_tests(tests, compile, release);
+}
