@@ -35,6 +35,7 @@ const TYPES = {
 const ENTRIES = [
     { in: 'src/hub/main.ts', out: 'hub' },
     { in: 'src/app-page.ts', out: 'app-page' },
+    { in: 'src/app/space-app.ts', out: 'space-app' },
     { in: 'src/hub/hub.css', out: 'hub' },
     { in: 'src/app-page.css', out: 'app-page' },
 ];
@@ -150,7 +151,10 @@ function addPages({ files, entries }) {
         const filled = html.replace(/\{\{([^}]+)\}\}/g, (_, name) => names[name]);
         files.set('/' + page, Buffer.from(filled));
     }
-    files.set('/licenses.txt', Buffer.from(licences()));
+    files.set('/licenses', Buffer.from(licences()));
+    // The stable name for pages elsewhere; relative, so that it leads back to us.
+    const app = url('src/app/space-app.ts');
+    files.set('/space-app.js', Buffer.from(`import ".${app}";\n`));
 }
 
 /** The notices of the packages whose code is in the bundles. */
@@ -236,7 +240,7 @@ function writeAll(out, files, gz) {
         writeFileSync(raw, files.get(url));
         writeFileSync(raw + '.gz', gz.get(url));
         const immutable = url.startsWith('/assets/');
-        const type = TYPES[path.extname(url)] ?? 'application/octet-stream';
+        const type = TYPES[path.extname(url)] ?? TYPES['.txt'];
         const etag = hash(files.get(url)).slice(0, 16);
         return { url, type, etag, immutable, raw, gz: raw + '.gz' };
     });

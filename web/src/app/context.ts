@@ -9,6 +9,7 @@ export interface Context {
     engine: Engine;
     /** Path of the app, without a slash at the end: "/app/owner/name". */
     src: string;
+    isEmbedded: boolean;
     child(id: number): TemplateResult;
     /** Asks whoever holds the app for a duplicate of the Space. */
     duplicate(): void;

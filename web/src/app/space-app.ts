@@ -24,9 +24,11 @@ interface Saved {
 const RETRY_CONFIG_MS = 2000;
 
 export class SpaceApp extends LitElement {
-    static override properties = { src: {}, phase: { state: true }, link: { state: true } };
+    static override properties = { src: {}, embedded: { type: Boolean }, phase: { state: true }, link: { state: true } };
     static override styles = [tokens, controls, css].map((sheet) => unsafeCSS(sheet));
     declare src: string;
+    /** On a page with a heading of its own: the app's headings are one level lower. */
+    declare embedded: boolean;
     declare phase: 'loading' | 'waiting' | 'ready' | 'error';
     declare link: LinkState;
     private failure = '';
@@ -109,7 +111,7 @@ export class SpaceApp extends LitElement {
 
     /** null: the app is not running now, ask again. */
     private async fetchConfig(): Promise<Config | null> {
-        const answer = await fetch(`${this.path}/config`, { credentials: 'same-origin' });
+        const answer = await fetch(`${this.path}/config`, { headers: { 'X-Spaces-CSRF': '1' } });
         if (answer.ok) return (await answer.json()) as Config;
         if (answer.status === 503) return null;
         if (answer.status === 404) throw new Error(text.notFound);
@@ -133,7 +135,7 @@ export class SpaceApp extends LitElement {
             onHello: (hello, isFirst) => this.greet(hello, isFirst),
             onLink: (state) => this.setLink(state),
         });
-        this.notice = config.js || config.head ? text.strict : '';
+        this.notice = config.js || config.head || config.css ? text.strict : '';
         this.phase = 'ready';
         this.resume(config);
         this.dispatch('render', {});
@@ -192,6 +194,7 @@ export class SpaceApp extends LitElement {
             store,
             engine,
             src: this.path,
+            isEmbedded: this.embedded,
             child: (id) => html`<sp-block .ctx=${ctx} .nodeId=${id}></sp-block>`,
             duplicate: () => this.duplicate(),
             announce: (sentence, isUrgent = false) => this.announce(sentence, isUrgent),

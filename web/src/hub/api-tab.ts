@@ -25,7 +25,9 @@ class HubApi extends Page {
     private async load(key: string): Promise<void> {
         this.asked = key;
         try {
-            const answer = await fetch(`${appPath(this.space.id)}/gradio_api/info`);
+            const answer = await fetch(`${appPath(this.space.id)}/gradio_api/info`, {
+                headers: { 'X-Spaces-CSRF': '1' },
+            });
             this.info = answer.ok ? ((await answer.json()) as Info) : 'failed';
         } catch {
             this.info = 'failed';

@@ -51,7 +51,7 @@ class HubShell extends Page {
             <main id="main" tabindex="-1">${this.renderPage()}</main>
             <footer>
                 <span>${text.footer}</span>
-                <a href="/licenses.txt" data-native>${text.licences}</a>
+                <a href="/licenses" data-native>${text.licences}</a>
             </footer>
             <div id="polite" class="sr" aria-live="polite"></div>`;
     }

@@ -22,11 +22,12 @@ let user: User | null = null;
 let asking: Promise<User | null> | null = null;
 
 export function whoami(): Promise<User | null> {
-    asking ??= api
-        .whoami()
-        .catch(() => null)
-        .then((answer) => (user = answer));
-    return asking;
+    if (asking) return asking;
+    const mine = api.whoami().catch(() => null);
+    asking = mine;
+    // Signing in meanwhile knows better than an answer that was under way.
+    void mine.then((answer) => asking === mine && (user = answer));
+    return mine;
 }
 
 export const currentUser = () => user;

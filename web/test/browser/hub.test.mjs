@@ -261,3 +261,30 @@ test('the skip link and the keyboard reach the content', options, () =>
         await page.keyboard.press('Tab');
         assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to content');
     }));
+
+test('a page of one Space has one heading of the first level', options, () =>
+    visit(async (page) => {
+        await page.goto(SPACE);
+        await page.getByRole('heading', { name: 'Test app' }).waitFor();
+        assert.equal(await page.getByRole('heading', { level: 1 }).count(), 1);
+    }));
+
+test('the licences of what is bundled are served', options, () =>
+    visit(async (page) => {
+        await page.goto('/');
+        await page.getByRole('link', { name: 'Licences' }).click();
+        await page.getByText('dompurify 3').waitFor();
+    }));
+
+test('the element works from its stable address', options, () =>
+    visit(async (page, stub) => {
+        await page.goto('/nowhere');
+        await page.evaluate(async () => {
+            await import('/space-app.js');
+            const app = document.createElement('space-app');
+            app.setAttribute('src', '/app/ada/fox-classifier');
+            document.body.append(app);
+        });
+        await button(page, 'Run').waitFor();
+        assert.ok(stub.live.sessions.size === 1);
+    }));

@@ -112,7 +112,7 @@ export class Stub {
 
     page(answer, file, status = 200) {
         answer.writeHead(status, {
-            'content-type': TYPES[path.extname(file)],
+            'content-type': TYPES[path.extname(file)] ?? 'text/plain',
             'content-security-policy': CSP,
             'x-content-type-options': 'nosniff',
         });
@@ -124,6 +124,7 @@ export class Stub {
         if (pathname.startsWith('/assets/')) return this.asset(answer, pathname);
         if (pathname.startsWith('/api/')) return this.api(request, answer, url);
         if (pathname.startsWith('/app/')) return this.app(request, answer, pathname);
+        if (existsSync(path.join(FILES, pathname)) && pathname !== '/') return this.page(answer, pathname);
         return this.page(answer, 'hub.html');
     }
 

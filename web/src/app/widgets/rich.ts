@@ -8,13 +8,26 @@ import { text } from '../strings';
 let prose: typeof import('./prose') | null = null;
 
 /** Fills each `.prose` from its `data-source`; what is drawn already is left alone. */
-async function fill(host: HTMLElement): Promise<void> {
+async function fill(view: View, host: HTMLElement): Promise<void> {
     prose ??= await import('./prose');
     for (const box of host.querySelectorAll<HTMLElement>('.prose')) {
         const { source = '', kind } = box.dataset;
         if (drawn.get(box) === source) continue;
         drawn.set(box, source);
-        box.replaceChildren(kind === 'html' ? prose.clean(source) : prose.markdown(source));
+        const content = kind === 'html' ? prose.clean(source) : prose.markdown(source);
+        if (view.ctx.isEmbedded) lowerHeadings(content);
+        box.replaceChildren(content);
+    }
+}
+
+/** They look the same; only the outline of the page changes. */
+function lowerHeadings(content: DocumentFragment): void {
+    for (const old of content.querySelectorAll('h1, h2, h3, h4, h5')) {
+        const level = Number(old.tagName[1]);
+        const heading = document.createElement(`h${level + 1}`);
+        heading.className = `as-h${level}`;
+        heading.append(...old.childNodes);
+        old.replaceWith(heading);
     }
 }
 
@@ -23,7 +36,7 @@ const drawn = new WeakMap<HTMLElement, string>();
 const box = (source: unknown, kind: 'markdown' | 'html') =>
     html`<div class="prose" data-kind=${kind} data-source=${str(source)}></div>`;
 
-const painted = (_: View, host: HTMLElement) => void fill(host);
+const painted = (view: View, host: HTMLElement) => void fill(view, host);
 
 // --- chat -----------------------------------------------------------------------------------------------
 
@@ -101,7 +114,7 @@ const chatbot: Widget = {
         const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
         const { height } = view.props;
         if (typeof height === 'number') (log as HTMLElement).style.maxHeight = `${height}px`;
-        void fill(host).then(() => isAtEnd && (log.scrollTop = log.scrollHeight));
+        void fill(view, host).then(() => isAtEnd && (log.scrollTop = log.scrollHeight));
     },
 };
 

@@ -246,7 +246,7 @@ class HubSpace extends Page {
         if (stageSentence(runtime.stage)) return this.renderStage(space);
         void import('../../app/space-app');
         return html`${this.renderNotes(runtime)}
-            <div class="frame"><space-app src=${appPath(space.id)}></space-app></div>
+            <div class="frame"><space-app embedded src=${appPath(space.id)}></space-app></div>
             ${renderDetails(space)}`;
     }
 
