@@ -48,11 +48,25 @@ static bool wants_input(const struct sp_conn *conn)
     }
 }
 
+/* Kept input counts with the bodies: many halves of heads are memory as well. */
+static void resize_input(struct sp_conn *conn, size_t cap)
+{
+    conn->server->body_bytes += cap;
+    conn->server->body_bytes -= conn->in_cap;
+    if (cap == 0) {
+        free(conn->in);
+        conn->in = NULL;
+    } else {
+        conn->in = sp_realloc(conn->in, cap, 1);
+    }
+    conn->in_cap = (uint32_t)cap;
+}
+
 static void drop_input(struct sp_conn *conn)
 {
-    free(conn->in);
-    conn->in = NULL;
-    conn->in_len = conn->in_cap = 0;
+    if (conn->in)
+        resize_input(conn, 0);
+    conn->in_len = 0;
 }
 
 /* Keeps what could not be used. `data` may lie inside of conn->in. */
@@ -62,16 +76,9 @@ static void keep_input(struct sp_conn *conn, const char *data, size_t len)
         drop_input(conn);
         return;
     }
-    if (len > conn->in_cap) {
-        char *in = sp_realloc(NULL, len, 1);
-
-        memcpy(in, data, len);
-        free(conn->in);
-        conn->in = in;
-        conn->in_cap = (uint32_t)len;
-    } else {
-        memmove(conn->in, data, len);
-    }
+    if (len > conn->in_cap) /* then `data` is the read buffer: what lies in conn->in fits */
+        resize_input(conn, len);
+    memmove(conn->in, data, len);
     conn->in_len = (uint32_t)len;
 }
 
@@ -80,12 +87,8 @@ static void append_input(struct sp_conn *conn, const char *data, size_t len)
 {
     size_t need = conn->in_len + len;
 
-    if (need > conn->in_cap) {
-        size_t cap = need < 1024 ? 1024 : need + need / 2;
-
-        conn->in = sp_realloc(conn->in, cap, 1);
-        conn->in_cap = (uint32_t)cap;
-    }
+    if (need > conn->in_cap)
+        resize_input(conn, need < 1024 ? 1024 : need + need / 4);
     memcpy(conn->in + conn->in_len, data, len);
     conn->in_len = (uint32_t)need;
 }
@@ -159,6 +162,11 @@ static void input(struct sp_conn *conn, const char *data, size_t len)
     keep_input(conn, data + used, len - used);
     if (conn->state != SP_CONN_HEAD && conn->state != SP_CONN_LINGER)
         conn->head_seen = 0;
+    if (conn->state == SP_CONN_HEAD && conn->in_len &&
+        conn->server->body_bytes > conn->server->limits.body_memory) {
+        sp_request_refuse(conn, 503, "too many requests at once (limit.body_memory)");
+        return;
+    }
     sp_conn_arm(conn);
     set_reading(conn, wants_input(conn));
 }
@@ -431,6 +439,8 @@ void sp_conn_finish(struct sp_conn *conn)
     if (conn->state == SP_CONN_CLOSING)
         return;
     conn->state = SP_CONN_FLUSH;
+    if (!conn->processing)
+        drop_input(conn);
     sp_server_flush(conn->server);
     if (conn->broken || conn->write) {
         sp_conn_arm(conn);

@@ -32,7 +32,9 @@ void sp_exchange_release_request(struct sp_exchange *ex)
 
     if (!req)
         return;
-    ex->conn->server->body_bytes -= req->body_counted;
+    if (ex->conn->server->n_trusted)
+        (void)sp_exchange_peer(ex); /* known only from the head that goes now */
+    ex->conn->server->body_bytes -= req->body_counted + req->head_counted;
     sp_buf_done(&req->body);
     sp_buf_done(&req->extra);
     free(req->kept);
@@ -160,6 +162,8 @@ void sp_exchange_keep_head(struct sp_exchange *ex)
         offsetof(struct sp_http_request, headers) + head->n_headers * sizeof(struct sp_http_header);
     head_range(head, &old, &len);
     kept = sp_realloc(NULL, fields + len, 1);
+    ex->req->head_counted = fields + len;
+    ex->conn->server->body_bytes += fields + len;
     copy = (char *)kept + fields;
     memcpy(kept, head, fields);
     memcpy(copy, old, len);

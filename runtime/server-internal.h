@@ -120,7 +120,7 @@ struct sp_server {
     struct sp_http_request parsed; /* the head that is being handled */
     char read_buffer[SP_READ_BUFFER];
 
-    uint64_t body_bytes;     /* held by request bodies and WebSocket messages */
+    uint64_t body_bytes;     /* held by input: bodies, WebSocket messages, heads that are kept */
     uint64_t buffered_bytes; /* wait for slow readers */
     struct sp_server_stats stats;
 
@@ -235,6 +235,7 @@ struct sp_request_state {
     struct sp_buf body; /* collected; its capacity is counted in server->body_bytes */
     struct sp_slice body_view;
     uint64_t body_counted;
+    uint64_t head_counted; /* of `kept`, in server->body_bytes as well */
     uint64_t body_limit;
     uint64_t body_seen;
     bool (*on_data)(struct sp_exchange *ex, void *arg, struct sp_slice piece);

@@ -482,6 +482,31 @@ static void test_bodies_of_all_connections_stay_below_limit_body_memory(void **s
     finish(fx);
 }
 
+static void test_halves_of_heads_stay_below_limit_body_memory(void **state)
+{
+    const char *const settings[] = {"limit.body_memory", "64k", NULL};
+    struct fixture *fx = start(settings);
+    struct test_client *clients[8];
+    char padding[16 * 1024];
+    unsigned refused = 0;
+
+    (void)state;
+    memset(padding, 'x', sizeof(padding));
+    for (int i = 0; i < 8; i++) {
+        clients[i] = test_client_new(&fx->loop, fx->port);
+        test_client_send_str(clients[i], "GET /hello HTTP/1.1\r\n" HOST "X-Padding: ");
+        test_client_send(clients[i], padding, sizeof(padding));
+        test_run_for(&fx->loop, 20);
+        assert_true(stats_of(fx).buffered_bytes <= 64 * 1024);
+    }
+    for (int i = 0; i < 8; i++)
+        refused += test_client_count(clients[i], "HTTP/1.1 503 ");
+    assert_in_range(refused, 4, 6);
+    for (int i = 0; i < 8; i++)
+        test_client_free(clients[i]);
+    finish(fx);
+}
+
 static void test_an_unwanted_body_is_dropped(void **state)
 {
     struct fixture *fx = start(NULL);
@@ -1099,6 +1124,7 @@ int main(void)
         cmocka_unit_test(test_a_body_above_limit_request_body_is_refused),
         cmocka_unit_test(test_a_refusal_reaches_a_client_that_is_still_sending),
         cmocka_unit_test(test_bodies_of_all_connections_stay_below_limit_body_memory),
+        cmocka_unit_test(test_halves_of_heads_stay_below_limit_body_memory),
         cmocka_unit_test(test_an_unwanted_body_is_dropped),
         cmocka_unit_test(test_an_upload_comes_in_pieces),
         cmocka_unit_test(test_an_empty_upload_ends_at_once),
