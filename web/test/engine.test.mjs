@@ -190,6 +190,8 @@ test('a snapshot brings results, places and losses up to date', () => {
     assert.equal(store.value(1), 'finished');
     assert.equal(store.value(2), 'half');
     assert.equal(engine.statusOf(2).run.status.phase, 'generating');
+    engine.receive({ msg: 'process_generating', event_id: b.event_id, output: { data: [[['append', [], ' more']]] }, success: true });
+    assert.equal(store.value(2), 'half more');
     assert.equal(engine.statusOf(3).kind, 'retry');
 });
 
@@ -202,8 +204,8 @@ test('runs that were saved come back with their inputs and take their results', 
     engine.restore(saved);
     assert.equal(store.value(1), 'typed');
     assert.equal(sent.length, 0);
-    engine.receive({ msg: 'process_generating', event_id: event, output: { data: [[['append', [], 'x']]] }, success: true });
-    assert.equal(store.value(2), '');
+    engine.receive({ msg: 'process_generating', event_id: event, output: { data: ['who'] }, success: true });
+    assert.equal(store.value(2), 'who');
     done(event, ['whole']);
     assert.equal(store.value(2), 'whole');
 });
@@ -220,4 +222,12 @@ test('progress is announced in quarters only', () => {
     for (let i = 1; i <= 20; i++)
         engine.receive({ msg: 'progress', event_id: event, progress_data: [{ index: i, length: 20, unit: 'steps', progress: null, desc: null }] });
     assert.deepEqual(said, ['25 % done.', '50 % done.', '75 % done.']);
+});
+
+test('a run that had not streamed before the snapshot takes whole values after it', () => {
+    engine.trigger(5, 'click');
+    const event = joined(sent[0]);
+    engine.receive({ msg: 'snapshot', events: [{ event_id: event, ref: sent[0].ref, fn: 0, state: 'running', age_s: 1 }] });
+    engine.receive({ msg: 'process_generating', event_id: event, output: { data: ['first'] }, success: true });
+    assert.equal(store.value(2), 'first');
 });

@@ -22,8 +22,8 @@ export interface Run {
     dep: Dep;
     eventId: string | null;
     status: RunStatus;
-    /** Outputs as last streamed; null when this page has not seen them from the start. */
-    values: unknown[] | null;
+    /** Outputs as last streamed; empty before the first whole ones. */
+    values: unknown[];
     isCanceled: boolean;
     announcedAt: number;
     announcedQuarter: number;
@@ -132,17 +132,17 @@ export class Engine {
             event_data: dep.collects_event_data ? eventData : null,
             trigger_id: triggerId,
         };
-        this.add(dep, join, this.host.now(), []);
+        this.add(dep, join, this.host.now());
         this.host.join(join);
     }
 
-    private add(dep: Dep, join: Join, startedAt: number, values: unknown[] | null): Run {
+    private add(dep: Dep, join: Join, startedAt: number): Run {
         const run: Run = {
             ref: join.ref,
             dep,
             eventId: null,
             status: newStatus(startedAt),
-            values,
+            values: [],
             isCanceled: false,
             announcedAt: 0,
             announcedQuarter: 0,
@@ -256,7 +256,6 @@ export class Engine {
     private onPartial(run: Run, data: unknown[]): void {
         const isFirst = run.status.phase !== 'generating';
         run.status.phase = 'generating';
-        if (run.values === null) return;
         run.values =
             isFirst || run.values.length === 0
                 ? data
@@ -319,8 +318,8 @@ export class Engine {
         if (event.state === 'lost') return this.lose(run, text.restarted);
         if (event.state === 'gone') return this.lose(run, text.gone);
         run.status.phase = event.state;
-        // Edits against values that this page has missed cannot be applied; the final ones are whole.
-        run.values = output.data ?? null;
+        // What streams from here on builds on these; without any, the next ones are whole.
+        run.values = output.data ?? [];
         if (output.data) {
             run.status.phase = 'generating';
             this.apply(run.dep, output.data);
@@ -440,7 +439,7 @@ export class Engine {
             const dep = this.deps.get(old.fn);
             if (!dep) continue;
             dep.inputs.forEach((id, i) => this.store.merge(id, { value: old.join.data[i] }));
-            const run = this.add(dep, old.join, old.startedAt, old.eventId ? null : []);
+            const run = this.add(dep, old.join, old.startedAt);
             run.eventId = old.eventId;
             if (old.eventId) this.byEvent.set(old.eventId, run);
             else this.host.join(old.join);
