@@ -434,6 +434,21 @@ static void __attribute__((noreturn)) serve(struct init *init)
     }
 }
 
+/* "born=1200 groups=1900 ...": microseconds on the clock that the launcher reads too. */
+static const char *format_times(const struct sp_init_times *times)
+{
+    static char text[512];
+    size_t len = 0;
+
+    for (size_t i = 0; times && i < times->n && len < sizeof(text); i++) {
+        int n = snprintf(text + len, sizeof(text) - len, "%s%s=%llu", len ? " " : "",
+                         times->marks[i].step, (unsigned long long)times->marks[i].at_ns / 1000);
+
+        len += n > 0 ? (size_t)n : 0;
+    }
+    return text;
+}
+
 void sp_init_run(const struct sp_init_plan *plan)
 {
     static struct init init;
@@ -460,6 +475,6 @@ void sp_init_run(const struct sp_init_plan *plan)
     init.sigchld = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
     if (init.sigchld < 0)
         _exit(1);
-    tell(SP_CTL_READY, 0, 0, 0, "");
+    tell(SP_CTL_READY, 0, 0, 0, format_times(plan->times));
     serve(&init);
 }

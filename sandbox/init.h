@@ -44,7 +44,17 @@ struct sp_init_plan {
     char hostname[64];
     uid_t app_uid; /* as seen inside: 1000, or the daemon's where there is no user namespace */
     gid_t app_gid;
-    char app_dir[512]; /* working folder of workers */
+    char app_dir[512];           /* working folder of workers */
+    struct sp_init_times *times; /* NULL unless traced */
+};
+
+/* When each step of the set-up was over, for SP_LAUNCH_TRACE. */
+struct sp_init_times {
+    size_t n;
+    struct {
+        const char *step;
+        uint64_t at_ns;
+    } marks[16];
 };
 
 /* Never returns. The caller is the freshly cloned child. */

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "sandbox/ctl.h"
@@ -112,25 +113,19 @@ static int keep_only_ctl(int ctl, struct sp_error *err)
     return 0;
 }
 
-int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err)
+static void mark(const struct sp_init_plan *plan, const char *step)
+{
+    if (!plan->times ||
+        plan->times->n == sizeof(plan->times->marks) / sizeof(plan->times->marks[0]))
+        return;
+    plan->times->marks[plan->times->n].step = step;
+    plan->times->marks[plan->times->n++].at_ns = sp_clock_mono_ns();
+}
+
+/* What the process itself gives up; the filter last, because the rest would not pass it. */
+static int give_up(const struct sp_init_plan *plan, struct sp_error *err)
 {
     int r;
-
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    r = enter_groups(plan, err);
-    if (r < 0)
-        return r;
-    sp_privs_oom_score(); /* by the host's /proc, which the next step takes away */
-    if (plan->isolate & SP_ISOLATE_MOUNT)
-        r = sp_mounts_enter(&plan->mounts, err);
-    if (r == 0)
-        r = enter_names(plan, err);
-    if (r == 0)
-        r = enter_user(plan, err);
-    if (r < 0)
-        return r;
 
     (void)setsid();
     sp_privs_new_keyring();
@@ -145,10 +140,33 @@ int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err)
     /* Both are undone by a change of ids, which lies behind us now. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (plan->isolate & SP_ISOLATE_SECCOMP) {
-        r = sp_seccomp_load(plan->seccomp);
-        if (r < 0)
-            return sp_error_set(err, SP_ERR_INTERNAL, r, "load the system call filter");
-    }
-    return 0;
+    mark(plan, "privileges");
+    r = plan->isolate & SP_ISOLATE_SECCOMP ? sp_seccomp_load(plan->seccomp) : 0;
+    mark(plan, "filter");
+    return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "load the system call filter") : 0;
+}
+
+int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err)
+{
+    int r;
+
+    mark(plan, "born");
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    r = enter_groups(plan, err);
+    if (r < 0)
+        return r;
+    mark(plan, "groups");
+    sp_privs_oom_score(); /* by the host's /proc, which the next step takes away */
+    if (plan->isolate & SP_ISOLATE_MOUNT)
+        r = sp_mounts_enter(&plan->mounts, err);
+    mark(plan, "mounts");
+    if (r == 0)
+        r = enter_names(plan, err);
+    mark(plan, "network");
+    if (r == 0)
+        r = enter_user(plan, err);
+    mark(plan, "user");
+    return r < 0 ? r : give_up(plan, err);
 }

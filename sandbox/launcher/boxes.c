@@ -304,14 +304,14 @@ static void on_map_me(struct sp_launcher *l, struct sp_box *box)
     sp_box_kill(l, box);
 }
 
-static void on_ready(struct sp_launcher *l, struct sp_box *box)
+static void on_ready(struct sp_launcher *l, struct sp_box *box, const char *times)
 {
     box->state = SP_BOX_RUNNING;
     box->deadline_ms = 0;
     if (l->trace)
-        sp_log(SP_LOG_INFO, "launcher.trace", "sandbox=%llu step=ready us=%llu",
-               (unsigned long long)box->id,
-               (unsigned long long)(sp_clock_mono_ns() - box->began_ns) / 1000);
+        sp_log(SP_LOG_INFO, "launcher.trace", "sandbox=%llu began=%llu %s ready=%llu",
+               (unsigned long long)box->id, (unsigned long long)box->began_ns / 1000, times,
+               (unsigned long long)sp_clock_mono_ns() / 1000);
     sp_spacesd_ok(l, box->start_seq, box->id, 0);
     box->start_seq = 0;
 }
@@ -325,7 +325,7 @@ static void on_message(struct sp_launcher *l, struct sp_box *box, const struct s
         break;
     case SP_CTL_READY:
         if (box->state == SP_BOX_STARTING)
-            on_ready(l, box);
+            on_ready(l, box, msg->text);
         break;
     case SP_CTL_FAILED:
         if (box->state != SP_BOX_STARTING)

@@ -43,9 +43,9 @@ static void close_kit(struct kit *kit)
 static void trace(const struct sp_launcher *l, const struct sp_box *box, const char *step)
 {
     if (l->trace)
-        sp_log(SP_LOG_INFO, "launcher.trace", "sandbox=%llu step=%s us=%llu",
-               (unsigned long long)box->id, step,
-               (unsigned long long)(sp_clock_mono_ns() - box->began_ns) / 1000);
+        sp_log(SP_LOG_INFO, "launcher.trace", "sandbox=%llu began=%llu %s=%llu",
+               (unsigned long long)box->id, (unsigned long long)box->began_ns / 1000, step,
+               (unsigned long long)sp_clock_mono_ns() / 1000);
 }
 
 /* The state folder belongs to the daemon: nothing in it may lead us elsewhere. */
@@ -140,7 +140,7 @@ static int open_mounts(struct sp_launcher *l, struct sp_box *box, struct kit *ki
         r = open_files(l, kit, msg->sandbox_start.space, err);
     if (r == 0)
         r = sp_rootfs_clone(&l->rootfs, &kit->root_fd, err);
-    trace(l, box, "mounts");
+    trace(l, box, "folders");
     return r;
 }
 
@@ -247,6 +247,7 @@ static pid_t clone_pid1(const struct sp_box *box, struct sp_init_plan *plan, int
 static int launch(struct sp_launcher *l, struct sp_box *box, struct kit *kit,
                   const struct sp_launch_msg *msg, struct sp_error *err)
 {
+    static struct sp_init_times times;
     struct sp_init_plan plan;
     int pidfd;
     pid_t pid;
@@ -255,6 +256,8 @@ static int launch(struct sp_launcher *l, struct sp_box *box, struct kit *kit,
         fcntl(kit->ctl[0], F_SETFL, O_NONBLOCK) < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make a control socket");
     fill_plan(l, box, kit, msg, &plan);
+    times.n = 0;
+    plan.times = l->trace ? &times : NULL;
     pid = clone_pid1(box, &plan, &pidfd);
     if (pid < 0)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "clone the sandbox's pid 1");
