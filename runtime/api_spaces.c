@@ -180,8 +180,7 @@ void sp_api_space_list(struct sp_exchange *ex)
     (void)sp_parse_u64(sp_http_query(query, "cursor"), UINT64_MAX, &cursor);
     started = !sp_spaces_by_id(&sp_daemon_of(ex)->spaces, cursor);
 
-    SP_LIST_EACH(space, &sp_daemon_of(ex)->spaces.list, struct sp_space, node)
-    {
+    SP_LIST_EACH (space, &sp_daemon_of(ex)->spaces.list, struct sp_space, node) {
         if (!started) {
             started = space->id == cursor;
             continue;

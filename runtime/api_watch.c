@@ -213,8 +213,7 @@ static void on_events_tick(uv_timer_t *timer)
 
 void sp_api_queue_changed(struct sp_space *space)
 {
-    SP_LIST_EACH(watcher, &space->watchers, struct sp_space_watcher, node)
-    {
+    SP_LIST_EACH (watcher, &space->watchers, struct sp_space_watcher, node) {
         struct watch *watch;
 
         if (watcher->changed != on_stage_event)

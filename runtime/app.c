@@ -113,8 +113,8 @@ void sp_apps_space_removed(struct sp_apps *apps, uint64_t space_id)
     sp_app_release_held(space);
     while ((session = sp_map_next(&space->sessions, &cursor, NULL)))
         sp_session_end(session);
-    SP_LIST_EACH(worker, &space->workers, struct sp_app_worker, in_space)
-    sp_app_worker_free(worker);
+    SP_LIST_EACH (worker, &space->workers, struct sp_app_worker, in_space)
+        sp_app_worker_free(worker);
     (void)sp_map_remove_u64(&apps->spaces, space_id);
     space_free(space);
 }
@@ -222,8 +222,7 @@ void sp_apps_queue_counts(struct sp_apps *apps, uint64_t space_id, uint32_t *ret
 
     (void)sp_sched_totals(apps->sched, space_id, &totals);
     if (space)
-        SP_LIST_EACH(ev, &space->parked, struct sp_app_event, in_worker)
-        {
+        SP_LIST_EACH (ev, &space->parked, struct sp_app_event, in_worker) {
             (void)ev;
             totals.waiting++;
         }
@@ -411,8 +410,8 @@ static void on_journal_closed(void *arg)
 
         while ((session = sp_map_next(&space->sessions, &at, NULL)))
             sp_session_end(session);
-        SP_LIST_EACH(worker, &space->workers, struct sp_app_worker, in_space)
-        sp_app_worker_free(worker);
+        SP_LIST_EACH (worker, &space->workers, struct sp_app_worker, in_space)
+            sp_app_worker_free(worker);
         (void)sp_map_remove_u64(&apps->spaces, space->id);
         space_free(space);
     }
@@ -428,8 +427,7 @@ static void say_goodbye(struct sp_app_space *space)
     sp_app_release_held(space);
     while ((session = sp_map_next(&space->sessions, &at, NULL)))
         sp_session_goodbye(session);
-    SP_LIST_EACH(worker, &space->workers, struct sp_app_worker, in_space)
-    {
+    SP_LIST_EACH (worker, &space->workers, struct sp_app_worker, in_space) {
         sp_worker_close(worker->conn);
         worker->conn = NULL;
     }

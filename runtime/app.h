@@ -2,8 +2,8 @@
  * runtime/app.h - worker apps: from a join to its result. Sits between the HTTP paths below
  * /app/{owner}/{name}, the scheduler, the journal and the workers' sockets.
  *
- *     gradio_*.c, live.c (transports)  ->  session.c (views of events)  ->  app.c (join, cancel, end)
- *     app.c -> scheduler/sched.h (decides), journal.h (remembers), worker.c (one socket each)
+ *     gradio_*.c, live.c (transports)  ->  session.c (views of events)  ->  app.c (join, cancel,
+ * end) app.c -> scheduler/sched.h (decides), journal.h (remembers), worker.c (one socket each)
  *
  * What it does not know: how a worker process comes to be. space.c starts and stops processes and
  * says here which of them serves.
@@ -53,17 +53,19 @@ int sp_apps_new(const struct sp_apps_options *options, struct sp_apps **ret, str
 /* Says goodbye to visitors, syncs the journal; then `done`. Workers' sockets are closed. */
 void sp_apps_close(struct sp_apps *apps, void (*done)(void *arg), void *arg);
 
-/* --- Spaces and workers --------------------------------------------------------------------------- */
+/* --- Spaces and workers
+ * --------------------------------------------------------------------------- */
 
 struct sp_app_worker_start {
     uint64_t space;
-    uint64_t worker;         /* the id that the launcher knows; never reused */
-    const char *owner;       /* copied */
+    uint64_t worker;   /* the id that the launcher knows; never reused */
+    const char *owner; /* copied */
     const char *name;
-    const char *app_file;    /* "app.py" */
-    const char *version_id;  /* of the app's version: clients offer a reload when it changes */
-    int take_fd;             /* our end of the protocol socket; taken in every case */
-    /* One of the two is called once, unless worker_gone comes first. `ready` may call worker_serve. */
+    const char *app_file;   /* "app.py" */
+    const char *version_id; /* of the app's version: clients offer a reload when it changes */
+    int take_fd;            /* our end of the protocol socket; taken in every case */
+    /* One of the two is called once, unless worker_gone comes first. `ready` may call worker_serve.
+     */
     void (*ready)(void *arg, uint64_t worker);
     void (*failed)(void *arg, uint64_t worker, const char *stage, const char *message);
     /* Later: the socket broke or the protocol was violated. The process should be ended. */
@@ -85,11 +87,13 @@ void sp_apps_worker_retire(struct sp_apps *apps, uint64_t worker,
 void sp_apps_worker_gone(struct sp_apps *apps, uint64_t worker, const char *why);
 
 /* The stage changed: told to live visitors. With `serving` false waiting requests go on waiting. */
-void sp_apps_space_stage(struct sp_apps *apps, uint64_t space, const char *stage, const char *reason);
+void sp_apps_space_stage(struct sp_apps *apps, uint64_t space, const char *stage,
+                         const char *reason);
 /* Every request ends, every stream is closed, results and uploads are erased. */
 void sp_apps_space_removed(struct sp_apps *apps, uint64_t space);
 
-/* --- what is asked -------------------------------------------------------------------------------- */
+/* --- what is asked
+ * -------------------------------------------------------------------------------- */
 
 /* Everything below /app/:owner/:name/ ("*rest"); the gate has set user and Space. */
 void sp_apps_handle(struct sp_apps *apps, struct sp_exchange *ex);

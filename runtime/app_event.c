@@ -309,8 +309,7 @@ void sp_event_unpark(struct sp_app_space *space)
 {
     struct sp_app_refused refused = {0};
 
-    SP_LIST_EACH(ev, &space->parked, struct sp_app_event, in_worker)
-    {
+    SP_LIST_EACH (ev, &space->parked, struct sp_app_event, in_worker) {
         sp_list_remove(&ev->in_worker);
         space->apps->n_waiting--; /* enqueue counts it again */
         if (!enqueue(ev, &refused)) {

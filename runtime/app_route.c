@@ -186,8 +186,7 @@ void sp_app_release_held(struct sp_app_space *space)
 
     if (!serves && is_starting(space))
         return;
-    SP_LIST_EACH(held, &space->held, struct held, node)
-    {
+    SP_LIST_EACH (held, &space->held, struct held, node) {
         struct sp_exchange *ex;
 
         /* One whose client is just going away is freed by its on_gone. */

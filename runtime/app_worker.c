@@ -17,8 +17,8 @@ void sp_app_worker_free(struct sp_app_worker *worker)
 {
     struct sp_apps *apps = worker->space->apps;
 
-    SP_LIST_EACH(ev, &worker->events, struct sp_app_event, in_worker)
-    sp_event_leave_worker(ev);
+    SP_LIST_EACH (ev, &worker->events, struct sp_app_event, in_worker)
+        sp_event_leave_worker(ev);
     if (worker->space->serving == worker)
         worker->space->serving = NULL;
     sp_worker_close(worker->conn);
@@ -314,9 +314,9 @@ void sp_apps_worker_serve(struct sp_apps *apps, uint64_t id)
     if (!worker || !worker->conn || !worker->config || worker->is_up || worker->draining)
         return;
     space = worker->space;
-    SP_LIST_EACH(other, &space->workers, struct sp_app_worker, in_space)
-    if (other != worker && other->is_up)
-        drain(other);
+    SP_LIST_EACH (other, &space->workers, struct sp_app_worker, in_space)
+        if (other != worker && other->is_up)
+            drain(other);
     move_description(space, worker);
     set_space(space);
     sp_event_unpark(space);
@@ -412,9 +412,9 @@ void sp_apps_worker_gone(struct sp_apps *apps, uint64_t id, const char *why)
     space = worker->space;
     if (space->serving == worker)
         space->serving = NULL;
-    SP_LIST_EACH(ev, &worker->events, struct sp_app_event, in_worker)
-    if (why && ev->state == SP_EVENT_RUNNING && !ev->error)
-        ev->error = sp_strndup(why, strnlen(why, 400));
+    SP_LIST_EACH (ev, &worker->events, struct sp_app_event, in_worker)
+        if (why && ev->state == SP_EVENT_RUNNING && !ev->error)
+            ev->error = sp_strndup(why, strnlen(why, 400));
     if (worker->is_up)
         step(apps, SP_SCHED_WORKER_DOWN, worker);
     sp_app_worker_free(worker);

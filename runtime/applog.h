@@ -31,7 +31,8 @@ void sp_applog_erase(const char *dir, uint64_t space);
 /* Reads the pipe until its end; several may be open at once. Takes the descriptor. */
 int sp_applog_take_pipe(struct sp_applog *log, int take_fd, struct sp_error *err);
 /* A line of the daemon's own, marked "===== ". */
-void sp_applog_note(struct sp_applog *log, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sp_applog_note(struct sp_applog *log, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* `wall_ms` is when the line was read; `line` has no line feed and is valid UTF-8. */
 typedef void sp_applog_line_fn(void *arg, int64_t wall_ms, struct sp_slice line);

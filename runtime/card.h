@@ -16,15 +16,16 @@ struct sp_card {
     char emoji[32];
     char color_from[16]; /* red yellow green blue indigo purple pink gray */
     char color_to[16];
-    char sdk[16];        /* "gradio" when absent */
-    char app_file[256];  /* "app.py" when absent; relative, no ".." */
+    char sdk[16];       /* "gradio" when absent */
+    char app_file[256]; /* "app.py" when absent; relative, no ".." */
     char license[64];
     char short_description[256];
-    char engine[16];     /* the "gradio:" key: "builtin", "pip" or "" */
+    char engine[16]; /* the "gradio:" key: "builtin", "pip" or "" */
     char python_version[16];
 };
 
-/* `readme` may be empty: a Space without a card gets the defaults. At most 64 KiB of front matter. */
+/* `readme` may be empty: a Space without a card gets the defaults. At most 64 KiB of front matter.
+ */
 int sp_card_parse(struct sp_slice readme, struct sp_card *ret, struct sp_error *err);
 
 #endif

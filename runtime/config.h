@@ -25,8 +25,8 @@ void sp_config_free(struct sp_config *config);
 int sp_config_load_file(struct sp_config *config, const char *path, struct sp_error *err);
 int sp_config_load_env(struct sp_config *config, char **environ_vars, struct sp_error *err);
 /* One setting by its name; `source` ("flag --listen") is shown by `config show`. */
-int sp_config_set(struct sp_config *config, const char *name, const char *value,
-                  const char *source, struct sp_error *err);
+int sp_config_set(struct sp_config *config, const char *name, const char *value, const char *source,
+                  struct sp_error *err);
 
 /* The name must be a row of the right type: anything else is a bug and aborts. */
 const char *sp_config_str(const struct sp_config *config, const char *name);

@@ -137,7 +137,8 @@ const struct sp_config_row sp_config_rows[] = {
      "A request body that is read whole, and one WebSocket message; above it: 413, or close code "
      "1009"},
     {"limit.body_memory", SP_CONFIG_SIZE, "64M", 64 * KIB, TIB, NULL, NULL,
-     "All request heads, bodies and WebSocket messages being received; above it: 503, or close code 1013"},
+     "All request heads, bodies and WebSocket messages being received; above it: 503, or close "
+     "code 1013"},
     {"limit.upload", SP_CONFIG_SIZE, "512M", KIB, 16 * TIB, NULL, NULL,
      "One upload request; above it: 413"},
     {"limit.stream_buffer", SP_CONFIG_SIZE, "1M", 16 * KIB, GIB, NULL, NULL,

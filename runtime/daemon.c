@@ -328,8 +328,8 @@ static void collect_spaces(struct sp_daemon *daemon, struct sp_buf *out)
     unsigned counts[SP_STAGE_COUNT] = {0};
 
     sp_metrics_family(out, "spacesd_spaces", "gauge", "Spaces by stage.");
-    SP_LIST_EACH(space, &daemon->spaces.list, struct sp_space, node)
-    counts[space->stage]++;
+    SP_LIST_EACH (space, &daemon->spaces.list, struct sp_space, node)
+        counts[space->stage]++;
     for (int stage = 0; stage < SP_STAGE_COUNT; stage++) {
         SP_AUTO_BUF struct sp_buf label;
 

@@ -1,8 +1,9 @@
 /*
- * runtime/files.h - what apps and their visitors give each other as files: private to runtime/files*.c.
+ * runtime/files.h - what apps and their visitors give each other as files: private to
+ * runtime/files*.c.
  *
- * On disk: <files_dir>/<space as 16 hex digits>/u/<32 hex>/<name> for uploads, .../o/... for what the
- * app made. The app sees that folder as /run/files.
+ * On disk: <files_dir>/<space as 16 hex digits>/u/<32 hex>/<name> for uploads, .../o/... for what
+ * the app made. The app sees that folder as /run/files.
  */
 #ifndef SP_RUNTIME_FILES_H
 #define SP_RUNTIME_FILES_H

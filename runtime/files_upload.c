@@ -333,8 +333,7 @@ void sp_app_upload(struct sp_app_space *space, struct sp_exchange *ex, const cha
 
 void sp_uploads_close(struct sp_files *files)
 {
-    SP_LIST_EACH(up, &files->uploads, struct upload, node)
-    {
+    SP_LIST_EACH (up, &files->uploads, struct upload, node) {
         struct sp_exchange *ex = take_exchange(up);
 
         if (up->over)

@@ -127,8 +127,7 @@ static bool put_arguments(const json_t *args, const json_t *params, struct sp_bu
     (void)sp_buf_append_str(data, "{\"data\":");
     data->len = strlen("{\"data\":");
     (void)sp_buf_append_char(data, '[');
-    json_array_foreach(params, i, param)
-    {
+    json_array_foreach (params, i, param) {
         if (i)
             (void)sp_buf_append_char(data, ',');
         if (!put_argument(args, param, data, ex))

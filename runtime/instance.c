@@ -68,17 +68,17 @@ void sp_instances_done(struct sp_instances *all)
 
 static struct sp_instance *by_sandbox(struct sp_instances *all, uint64_t sandbox)
 {
-    SP_LIST_EACH(instance, all->all, struct sp_instance, node)
-    if (instance->sandbox == sandbox)
-        return instance;
+    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
+        if (instance->sandbox == sandbox)
+            return instance;
     return NULL;
 }
 
 static struct sp_instance *by_worker(struct sp_instances *all, uint64_t worker)
 {
-    SP_LIST_EACH(instance, all->all, struct sp_instance, node)
-    if (instance->worker == worker)
-        return instance;
+    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
+        if (instance->worker == worker)
+            return instance;
     return NULL;
 }
 

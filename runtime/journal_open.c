@@ -46,6 +46,12 @@ static int by_number(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+static void sort_numbers(uint64_t *list, size_t n)
+{
+    if (n > 1) /* qsort wants a real pointer even for nothing */
+        qsort(list, n, sizeof(*list), by_number);
+}
+
 static void listing_add(uint64_t **list, size_t *n, uint64_t number)
 {
     if ((*n & (*n - 1)) == 0)
@@ -84,8 +90,8 @@ static int list_folder(int dir_fd, struct listing *ret, struct sp_error *err)
         }
     }
     (void)closedir(dir);
-    qsort(ret->segments, ret->n_segments, sizeof(*ret->segments), by_number);
-    qsort(ret->payloads, ret->n_payloads, sizeof(*ret->payloads), by_number);
+    sort_numbers(ret->segments, ret->n_segments);
+    sort_numbers(ret->payloads, ret->n_payloads);
     return 0;
 }
 

@@ -96,8 +96,7 @@ void sp_launcher_close(struct sp_launcher *launcher)
     if (!launcher || launcher->closing)
         return;
     launcher->closing = true;
-    SP_LIST_EACH(unsent, &launcher->unsent, struct call, node)
-    {
+    SP_LIST_EACH (unsent, &launcher->unsent, struct call, node) {
         sp_list_remove(&unsent->node);
         call_drop(unsent);
     }
@@ -118,8 +117,7 @@ static void lose(struct sp_launcher *launcher, const char *why)
 /* Hands over what the socket takes; the rest goes when it is writable. */
 static void flush(struct sp_launcher *launcher)
 {
-    SP_LIST_EACH(call, &launcher->unsent, struct call, node)
-    {
+    SP_LIST_EACH (call, &launcher->unsent, struct call, node) {
         struct sp_error err = {0};
         int r = sp_launch_send(launcher->sock, &call->msg, call->fds, call->n_fds, &err);
 

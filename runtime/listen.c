@@ -255,6 +255,6 @@ int sp_server_listen(struct sp_server *server, const char *addr_port, int *ret_p
 
 void sp_listeners_close(struct sp_server *server)
 {
-    SP_LIST_EACH(listener, &server->listeners, struct listener, node)
-    close_listener(listener);
+    SP_LIST_EACH (listener, &server->listeners, struct listener, node)
+        close_listener(listener);
 }

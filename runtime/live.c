@@ -333,8 +333,7 @@ static void send_snapshot(struct sp_app_session *session)
 
     sp_buf_init(&out, 0);
     sp_live_put_snapshot_begin(&out);
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    {
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session) {
         if (!ev->accepted)
             continue;
         put_snapshot_event(ev, &out, first);
@@ -352,9 +351,9 @@ static void send_snapshot(struct sp_app_session *session)
 /* The newest estimate of what still waits: estimates themselves are not repeated. */
 static void send_estimates(struct sp_app_session *session)
 {
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (ev->accepted && ev->state == SP_EVENT_WAITING && ev->size)
-        view_estimate(ev);
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (ev->accepted && ev->state == SP_EVENT_WAITING && ev->size)
+            view_estimate(ev);
 }
 
 /* Repeats what came after `last_seq`. */
@@ -523,9 +522,9 @@ static void on_hello(struct live_conn *conn, struct sp_app_space *space,
 
 static struct sp_app_event *find_ref(struct sp_app_session *session, const char *ref)
 {
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (ev->ref && strcmp(ev->ref, ref) == 0)
-        return ev;
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (ev->ref && strcmp(ev->ref, ref) == 0)
+            return ev;
     return NULL;
 }
 
@@ -605,13 +604,13 @@ static void drop_seen(struct sp_app_session *session)
 {
     unsigned told = 0;
 
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    told += ev->told;
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (ev->told && told > 16) {
-        told--;
-        sp_event_drop(ev);
-    }
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        told += ev->told;
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (ev->told && told > 16) {
+            told--;
+            sp_event_drop(ev);
+        }
 }
 
 static void on_cancel(struct sp_app_space *space, struct sp_app_session *session,
@@ -674,9 +673,9 @@ static void on_drain(void *arg, struct sp_ws_conn *ws)
     if (!conn->session)
         return;
     conn->session->slow = false;
-    SP_LIST_EACH(ev, &conn->session->events, struct sp_app_event, in_session)
-    if (ev->wants_credit)
-        sp_event_credit(ev);
+    SP_LIST_EACH (ev, &conn->session->events, struct sp_app_event, in_session)
+        if (ev->wants_credit)
+            sp_event_credit(ev);
 }
 
 static void on_closed(void *arg, int code)

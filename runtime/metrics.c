@@ -46,8 +46,8 @@ void sp_metrics_free(struct sp_metrics *metrics)
 {
     if (!metrics)
         return;
-    SP_LIST_EACH(collector, &metrics->collectors, struct collector, node)
-    remove_collector(collector);
+    SP_LIST_EACH (collector, &metrics->collectors, struct collector, node)
+        remove_collector(collector);
     free(metrics);
 }
 
@@ -62,9 +62,9 @@ void sp_metrics_add(struct sp_metrics *metrics, sp_metrics_collect_fn *collect, 
 
 void sp_metrics_remove(struct sp_metrics *metrics, void *arg)
 {
-    SP_LIST_EACH(collector, &metrics->collectors, struct collector, node)
-    if (collector->arg == arg)
-        remove_collector(collector);
+    SP_LIST_EACH (collector, &metrics->collectors, struct collector, node)
+        if (collector->arg == arg)
+            remove_collector(collector);
 }
 
 /* --- the process
@@ -126,8 +126,8 @@ static void write_process(const struct sp_metrics *metrics, struct sp_buf *out)
 void sp_metrics_write(struct sp_metrics *metrics, struct sp_buf *out)
 {
     write_process(metrics, out);
-    SP_LIST_EACH(collector, &metrics->collectors, struct collector, node)
-    collector->collect(collector->arg, out);
+    SP_LIST_EACH (collector, &metrics->collectors, struct collector, node)
+        collector->collect(collector->arg, out);
 }
 
 void sp_metrics_reply(struct sp_metrics *metrics, struct sp_exchange *ex)

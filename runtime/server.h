@@ -45,7 +45,8 @@ struct sp_server *sp_server_new(uv_loop_t *loop, const struct sp_server_options 
 int sp_server_listen(struct sp_server *server, const char *addr_port, int *ret_port,
                      struct sp_error *err);
 /* No new connections; idle ones close; running exchanges get `grace_ms`; then calls `done` once. */
-void sp_server_stop(struct sp_server *server, uint64_t grace_ms, void (*done)(void *arg), void *arg);
+void sp_server_stop(struct sp_server *server, uint64_t grace_ms, void (*done)(void *arg),
+                    void *arg);
 /* After `done`. */
 void sp_server_free(struct sp_server *server);
 
@@ -79,7 +80,7 @@ enum sp_access {
     SP_ACCESS_ADMIN,
     SP_ACCESS_SPACE_READ,  /* :owner and :name: public, or own, or admin; otherwise 404 */
     SP_ACCESS_SPACE_WRITE, /* owner or admin; 404 when not even readable, 403 otherwise */
-    SP_ACCESS_APP,         /* a path below /app: as SPACE_READ, hub cookies only with the hub's Origin */
+    SP_ACCESS_APP, /* a path below /app: as SPACE_READ, hub cookies only with the hub's Origin */
 };
 
 struct sp_route {
@@ -96,7 +97,8 @@ struct sp_route {
     sp_handler_fn *handler;
 };
 
-/* --- reading a request ------------------------------------------------------------------------- */
+/* --- reading a request -------------------------------------------------------------------------
+ */
 
 uint64_t sp_exchange_id(const struct sp_exchange *ex); /* never reused */
 /* NULL when the exchange is over or the client has gone. */
@@ -119,7 +121,8 @@ struct sp_slice sp_exchange_body(const struct sp_exchange *ex);
 char *sp_exchange_steal_body(struct sp_exchange *ex, size_t *ret_len);
 /* The peer's address, "127.0.0.1" or "::1"; never from X-Forwarded-For unless it is trusted. */
 const char *sp_exchange_peer(const struct sp_exchange *ex);
-/* "http://host:port" as the client sees us: X-Forwarded-* of a trusted peer, public_url, or Host. */
+/* "http://host:port" as the client sees us: X-Forwarded-* of a trusted peer, public_url, or Host.
+ */
 const char *sp_exchange_base_url(const struct sp_exchange *ex);
 /* What the gate found out, for the handlers: a user (borrowed) or NULL, and the Space's id or 0. */
 void sp_exchange_set_user(struct sp_exchange *ex, const void *user);
@@ -131,18 +134,20 @@ uint64_t sp_exchange_space(const struct sp_exchange *ex);
  * SP_BODY_STREAM: `on_data` gets pieces (len 0 = end of the body) and returns false to refuse the
  * rest after it has answered. Reading stops while sp_exchange_pause_body is in force: that is
  * back-pressure down to the client's socket. Nothing is called after the client has gone. Above
- * `max_bytes`, and when the framing is wrong or the client falls silent, the server answers (413, 400,
- * 408) and on_gone is called.
+ * `max_bytes`, and when the framing is wrong or the client falls silent, the server answers (413,
+ * 400, 408) and on_gone is called.
  */
 void sp_exchange_read_body(struct sp_exchange *ex, uint64_t max_bytes,
-                           bool (*on_data)(struct sp_exchange *ex, void *arg, struct sp_slice piece),
+                           bool (*on_data)(struct sp_exchange *ex, void *arg,
+                                           struct sp_slice piece),
                            void *arg);
 void sp_exchange_pause_body(struct sp_exchange *ex, bool paused);
 
 /* Called once when the client leaves before the answer is complete; then `ex` is invalid. */
 void sp_exchange_on_gone(struct sp_exchange *ex, void (*gone)(void *arg), void *arg);
 
-/* --- answering: exactly one of these ------------------------------------------------------------ */
+/* --- answering: exactly one of these ------------------------------------------------------------
+ */
 
 /* Extra headers for the coming answer; name and value are copied. */
 void sp_reply_header(struct sp_exchange *ex, const char *name, const char *value);
@@ -158,7 +163,8 @@ void sp_reply_error(struct sp_exchange *ex, const struct sp_error *err);
 /* As sp_reply_error with a status and a sentence of its own. */
 void sp_reply_problem(struct sp_exchange *ex, int status, const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* A regular file with Range, ETag and HEAD; takes the descriptor. Read in pieces by libuv's pool. */
+/* A regular file with Range, ETag and HEAD; takes the descriptor. Read in pieces by libuv's pool.
+ */
 void sp_reply_file(struct sp_exchange *ex, const char *content_type, int take_fd);
 
 /*
@@ -175,7 +181,8 @@ void sp_stream_end(struct sp_exchange *ex);
 /* Resets the connection: for an answer that cannot be completed honestly. */
 void sp_exchange_abort(struct sp_exchange *ex);
 
-/* --- WebSocket ---------------------------------------------------------------------------------- */
+/* --- WebSocket ----------------------------------------------------------------------------------
+ */
 
 struct sp_ws_callbacks {
     void (*message)(void *arg, struct sp_ws_conn *ws, struct sp_slice text);

@@ -87,9 +87,9 @@ static void tell_workers(struct sp_app_session *session)
     if (!session->called)
         return;
     session->called = false;
-    SP_LIST_EACH(worker, &session->space->workers, struct sp_app_worker, in_space)
-    if (worker->conn && worker->is_up)
-        sp_worker_put_session_end(sp_worker_out(worker->conn), sp_slice_str(session->name));
+    SP_LIST_EACH (worker, &session->space->workers, struct sp_app_worker, in_space)
+        if (worker->conn && worker->is_up)
+            sp_worker_put_session_end(sp_worker_out(worker->conn), sp_slice_str(session->name));
 }
 
 void sp_session_end(struct sp_app_session *session)
@@ -150,9 +150,9 @@ static void lose(struct sp_app_session *session)
     session->lossy = true;
     session->closes = session->closing_stream = false;
     sp_buf_done(&session->pending);
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (in_stream(ev))
-        ev->told = ev->yielded = false;
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (in_stream(ev))
+            ev->told = ev->yielded = false;
 }
 
 static struct sp_buf *begin(struct sp_app_event *ev, struct sp_gradio_head *head)
@@ -295,9 +295,9 @@ static void on_stream_drain(void *arg)
     struct sp_app_session *session = arg;
 
     session->slow = false;
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (ev->wants_credit)
-        sp_event_credit(ev);
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (ev->wants_credit)
+            sp_event_credit(ev);
     sp_session_settle(session);
 }
 
@@ -318,9 +318,9 @@ void sp_session_attach(struct sp_app_session *session, struct sp_exchange *ex)
     sp_alarm_set(&apps->alarms, SP_ALARM_BEAT, &session->alarm);
     if (session->lossy) {
         session->lossy = false;
-        SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-        if (ev->kind == SP_EVENT_SSE && ev->view)
-            sp_event_catch_up(ev);
+        SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+            if (ev->kind == SP_EVENT_SSE && ev->view)
+                sp_event_catch_up(ev);
     }
     sp_session_settle(session);
 }
@@ -340,9 +340,9 @@ void sp_session_alarm_beat(void *arg, struct sp_alarm *alarm)
 
 static bool has_open(const struct sp_app_session *session)
 {
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (ev->kind == SP_EVENT_SSE && !ev->told && ev->view)
-        return true;
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (ev->kind == SP_EVENT_SSE && !ev->told && ev->view)
+            return true;
     return false;
 }
 
@@ -350,13 +350,13 @@ static void drop_told(struct sp_app_session *session, unsigned keep)
 {
     unsigned told = 0;
 
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    told += ev->told;
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (ev->told && told > keep) {
-        told--;
-        sp_event_drop(ev);
-    }
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        told += ev->told;
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (ev->told && told > keep) {
+            told--;
+            sp_event_drop(ev);
+        }
 }
 
 /* close_stream has reached the kernel: joins that waited for that are answered. */
@@ -365,9 +365,9 @@ static void stream_closed(struct sp_app_session *session)
     session->closing_stream = false;
     end_stream(session);
     drop_told(session, 0);
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (ev->reply_later)
-        answer_join(ev);
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (ev->reply_later)
+            answer_join(ev);
 }
 
 static void put_close(struct sp_app_session *session)
@@ -408,9 +408,9 @@ static void flush_stream(struct sp_app_session *session)
 
 static bool has_unended(const struct sp_app_session *session)
 {
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (in_stream(ev) && ev->state != SP_EVENT_ENDED)
-        return true;
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (in_stream(ev) && ev->state != SP_EVENT_ENDED)
+            return true;
     return false;
 }
 
@@ -482,9 +482,9 @@ void sp_session_alarm(void *arg, struct sp_alarm *alarm)
         return;
     }
     session->in_grace = false;
-    SP_LIST_EACH(ev, &session->events, struct sp_app_event, in_session)
-    if (in_stream(ev))
-        sp_app_event_cancel(ev);
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (in_stream(ev))
+            sp_app_event_cancel(ev);
     if (!session->n_heartbeats) {
         session->had_heartbeat = false;
         tell_workers(session);

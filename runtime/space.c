@@ -24,8 +24,8 @@ static void tell(struct sp_space *space)
 {
     sp_apps_space_stage(space->all->apps, space->id, sp_stage_to_string(space->stage),
                         space->reason);
-    SP_LIST_EACH(watcher, &space->watchers, struct sp_space_watcher, node)
-    watcher->changed(watcher, space);
+    SP_LIST_EACH (watcher, &space->watchers, struct sp_space_watcher, node)
+        watcher->changed(watcher, space);
 }
 
 static void set_stage(struct sp_space *space, enum sp_stage stage, const char *reason)

@@ -55,8 +55,7 @@ static void add(struct sp_spaces *all, struct sp_space *space)
     (void)sp_map_put_u64(&all->by_id, space->id, space);
     (void)sp_map_put(&all->by_name, sp_slice_str(key), space);
     /* Newest first: in front of the first that is older. */
-    SP_LIST_EACH(other, &all->list, struct sp_space, node)
-    {
+    SP_LIST_EACH (other, &all->list, struct sp_space, node) {
         if (other->created_ms > space->created_ms)
             continue;
         sp_list_append(&other->node, &space->node);
@@ -90,9 +89,9 @@ static bool is_used(void *arg, const char *snapshot)
 
     if (sp_map_get(&all->pinned, sp_slice_str(snapshot)))
         return true;
-    SP_LIST_EACH(space, &all->list, struct sp_space, node)
-    if (refers(space, snapshot))
-        return true;
+    SP_LIST_EACH (space, &all->list, struct sp_space, node)
+        if (refers(space, snapshot))
+            return true;
     return false;
 }
 
@@ -229,8 +228,8 @@ void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct
 
 void sp_spaces_start(struct sp_spaces *all)
 {
-    SP_LIST_EACH(space, &all->list, struct sp_space, node)
-    sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
+    SP_LIST_EACH (space, &all->list, struct sp_space, node)
+        sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
 }
 
 /* --- stopping
@@ -242,8 +241,7 @@ void sp_spaces_progress(struct sp_spaces *all)
 {
     bool quiet = true;
 
-    SP_LIST_EACH(space, &all->list, struct sp_space, node)
-    {
+    SP_LIST_EACH (space, &all->list, struct sp_space, node) {
         if (space->start_queued && !all->stopping) {
             space->start_queued = false;
             sp_space_step(space, SP_SPACE_BACKOFF_OVER, SP_STAGE_COUNT, "");
@@ -264,8 +262,8 @@ void sp_spaces_stop(struct sp_spaces *all, void (*stopped)(void *arg), void *arg
     all->stopping = true;
     all->on_stopped = stopped;
     all->on_stopped_arg = arg;
-    SP_LIST_EACH(space, &all->list, struct sp_space, node)
-    sp_space_step(space, SP_SPACE_SHUTDOWN, SP_STAGE_COUNT, "");
+    SP_LIST_EACH (space, &all->list, struct sp_space, node)
+        sp_space_step(space, SP_SPACE_SHUTDOWN, SP_STAGE_COUNT, "");
     sp_spaces_progress(all);
 }
 
@@ -292,8 +290,7 @@ static void on_space_freed(struct sp_space *space)
 void sp_spaces_free(struct sp_spaces *all, void (*freed)(void *arg), void *arg)
 {
     freeing = (struct freeing){1, freed, arg};
-    SP_LIST_EACH(space, &all->list, struct sp_space, node)
-    {
+    SP_LIST_EACH (space, &all->list, struct sp_space, node) {
         sp_list_remove(&space->node);
         freeing.left++;
         sp_space_close(space, on_space_freed);

@@ -70,8 +70,7 @@ static int run_group(struct store_db *db, struct sp_list *requests, bool with_ch
 
     if ((r = store_simple(db, STORE_S_BEGIN, err)) < 0)
         return r;
-    SP_LIST_EACH(request, requests, struct store_request, node)
-    {
+    SP_LIST_EACH (request, requests, struct store_request, node) {
         if (!run_in_group(db, request, with_changes))
             return sp_error_set(err, SP_ERR_UNAVAILABLE, -ENOSPC, "write to the store");
     }
@@ -97,8 +96,7 @@ static bool try_group(struct store_db *db, struct sp_list *requests, bool with_c
         roll_back(db);
         return false;
     }
-    SP_LIST_EACH(request, requests, struct store_request, node)
-    {
+    SP_LIST_EACH (request, requests, struct store_request, node) {
         store_leases_committed(db, request);
     }
     return true;
@@ -130,8 +128,7 @@ void store_db_run(struct store_db *db, struct sp_list *requests, bool with_chang
     struct sp_list done;
     bool writes = false;
 
-    SP_LIST_EACH(request, requests, struct store_request, node)
-    {
+    SP_LIST_EACH (request, requests, struct store_request, node) {
         writes |= store_is_write(request);
     }
     if (writes && try_group(db, requests, with_changes, NULL))

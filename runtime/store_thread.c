@@ -137,8 +137,7 @@ static void watch_free(struct sp_store_watch *watch)
 
 static void free_dead_watches(struct sp_store *store)
 {
-    SP_LIST_EACH(watch, &store->watches, struct sp_store_watch, node)
-    {
+    SP_LIST_EACH (watch, &store->watches, struct sp_store_watch, node) {
         if (!watch->each && !watch->requested)
             watch_free(watch);
     }
@@ -155,8 +154,7 @@ static void deliver_changes(struct sp_store *store, const struct store_request *
 {
     for (size_t i = 0; i < request->changes.count; i++) {
         /* One that is added by a callback is not active yet: its own answer tells it the past. */
-        SP_LIST_EACH(watch, &store->watches, struct sp_store_watch, node)
-        {
+        SP_LIST_EACH (watch, &store->watches, struct sp_store_watch, node) {
             if (watch->active)
                 deliver_change(watch, &request->changes.changes[i]);
         }
@@ -226,8 +224,7 @@ static void on_closed(uv_handle_t *handle)
 static void finish_close(struct sp_store *store)
 {
     (void)uv_thread_join(&store->thread);
-    SP_LIST_EACH(watch, &store->watches, struct sp_store_watch, node)
-    {
+    SP_LIST_EACH (watch, &store->watches, struct sp_store_watch, node) {
         watch_free(watch);
     }
     uv_close((uv_handle_t *)&store->wake, on_closed);

@@ -15,8 +15,8 @@ void sp_wheel_init(struct sp_wheel *wheel, uv_loop_t *loop, sp_wheel_fn *due)
 void sp_wheel_close(struct sp_wheel *wheel, uv_close_cb closed)
 {
     for (size_t i = 0; i < SP_WHEEL_SLOTS; i++)
-        SP_LIST_EACH(entry, &wheel->slots[i], struct sp_wheel_entry, node)
-    sp_wheel_clear(wheel, entry);
+        SP_LIST_EACH (entry, &wheel->slots[i], struct sp_wheel_entry, node)
+            sp_wheel_clear(wheel, entry);
     uv_close((uv_handle_t *)&wheel->timer, closed);
 }
 
@@ -79,8 +79,7 @@ static uint64_t next_tick(const struct sp_wheel *wheel)
 static void collect_due(struct sp_wheel *wheel, uint64_t tick, uint64_t now_tick,
                         struct sp_list *due)
 {
-    SP_LIST_EACH(entry, &wheel->slots[tick % SP_WHEEL_SLOTS], struct sp_wheel_entry, node)
-    {
+    SP_LIST_EACH (entry, &wheel->slots[tick % SP_WHEEL_SLOTS], struct sp_wheel_entry, node) {
         if (entry->tick > now_tick)
             continue; /* of a later round */
         sp_list_remove(&entry->node);

@@ -33,10 +33,10 @@ enum sp_launch_kind {
     SP_LAUNCH_USAGE,         /* read the counters */
 
     /* launcher -> daemon */
-    SP_LAUNCH_OK = 64,        /* answer to the request with the same seq */
-    SP_LAUNCH_FAILED,         /* answer: error_kind and text say why; nothing was left behind */
-    SP_LAUNCH_WORKER_EXITED,  /* event: seq 0 */
-    SP_LAUNCH_SANDBOX_GONE,   /* event: nothing of it is left: no process, mount or cgroup */
+    SP_LAUNCH_OK = 64,       /* answer to the request with the same seq */
+    SP_LAUNCH_FAILED,        /* answer: error_kind and text say why; nothing was left behind */
+    SP_LAUNCH_WORKER_EXITED, /* event: seq 0 */
+    SP_LAUNCH_SANDBOX_GONE,  /* event: nothing of it is left: no process, mount or cgroup */
 };
 
 /* 0 in a field means "the least that works", never "no limit". */
@@ -45,7 +45,7 @@ struct sp_launch_limits {
     uint64_t layer_bytes;  /* writable layer: home, /tmp; tmpfs, so it counts as memory too */
     uint64_t shm_bytes;    /* /dev/shm */
     uint32_t layer_inodes;
-    uint32_t cpu_millis;   /* 1000 = one core, all the time */
+    uint32_t cpu_millis; /* 1000 = one core, all the time */
     uint32_t pids;
     uint32_t nofile;
 };
@@ -61,19 +61,19 @@ struct sp_launch_usage {
 
 /* What the launcher found when it started; see sandbox/probe.h for the whole list. */
 struct sp_launch_host {
-    bool complete;        /* every protection is on; otherwise --allow-weak-sandbox is needed */
-    char missing[480];    /* "user namespaces: ...; memory limit: ..." for a person */
+    bool complete;     /* every protection is on; otherwise --allow-weak-sandbox is needed */
+    char missing[480]; /* "user namespaces: ...; memory limit: ..." for a person */
 };
 
 struct sp_launch_msg {
     uint32_t magic;
     uint32_t kind;
-    uint64_t seq;     /* of a request, repeated in its answer; 0 in an event */
+    uint64_t seq; /* of a request, repeated in its answer; 0 in an event */
     uint64_t sandbox;
-    uint64_t worker;  /* WORKER_* */
+    uint64_t worker; /* WORKER_* */
     union {
         struct {
-            uint64_t space;                        /* files/<space as 16 hex digits> below the state folder */
+            uint64_t space; /* files/<space as 16 hex digits> below the state folder */
             char snapshot[SP_LAUNCH_HASH_LEN + 1]; /* snapshots/<hash>/ below the state folder */
             char hostname[64];                     /* [a-z0-9-], for uname */
             struct sp_launch_limits limits;
@@ -108,7 +108,8 @@ struct sp_launch_msg {
 
 /*
  * Descriptors that go with WORKER_START, in this order: the worker's end of its protocol socket
- * (becomes fd 3 there), then the write end of its log (becomes stdout and stderr). All others: none.
+ * (becomes fd 3 there), then the write end of its log (becomes stdout and stderr). All others:
+ * none.
  */
 #define SP_LAUNCH_WORKER_FDS 2
 #define SP_LAUNCH_FDS_MAX    2
@@ -129,8 +130,8 @@ int sp_launch_send(int sock, const struct sp_launch_msg *msg, const int *fds, si
  * (-EAGAIN on an empty non-blocking socket; -EPROTO for a packet of another size or magic).
  * Descriptors that came along are the caller's; more than SP_LAUNCH_FDS_MAX is -EPROTO.
  */
-int sp_launch_recv(int sock, struct sp_launch_msg *ret, int fds[SP_LAUNCH_FDS_MAX], size_t *ret_n_fds,
-                   struct sp_error *err);
+int sp_launch_recv(int sock, struct sp_launch_msg *ret, int fds[SP_LAUNCH_FDS_MAX],
+                   size_t *ret_n_fds, struct sp_error *err);
 
 const char *sp_launch_kind_to_string(enum sp_launch_kind kind);
 

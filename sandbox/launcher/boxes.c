@@ -27,9 +27,9 @@
 
 struct sp_box *sp_box_find(struct sp_launcher *l, uint64_t id)
 {
-    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
-    if (box->id == id)
-        return box;
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
+        if (box->id == id)
+            return box;
     return NULL;
 }
 

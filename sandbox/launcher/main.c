@@ -191,9 +191,9 @@ static int poll_timeout(const struct sp_launcher *l)
 {
     uint64_t first = UINT64_MAX, now = sp_clock_mono_ms();
 
-    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
-    if (box->deadline_ms && box->deadline_ms < first)
-        first = box->deadline_ms;
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
+        if (box->deadline_ms && box->deadline_ms < first)
+            first = box->deadline_ms;
     if (first == UINT64_MAX)
         return -1;
     return first > now ? (int)(first - now) : 0;
@@ -203,9 +203,9 @@ static void run_deadlines(struct sp_launcher *l)
 {
     uint64_t now = sp_clock_mono_ms();
 
-    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
-    if (box->deadline_ms && now >= box->deadline_ms)
-        sp_box_on_time(l, box);
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
+        if (box->deadline_ms && now >= box->deadline_ms)
+            sp_box_on_time(l, box);
 }
 
 /* The daemon's socket, then two descriptors of each sandbox, in the order of the list. */
@@ -217,8 +217,7 @@ static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
         .fd = l->closing ? -1 : l->sock,
         .events = sp_list_empty(&l->out) ? POLLIN : POLLOUT,
     };
-    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
-    {
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
         polls[n++] = (struct pollfd){.fd = box->ctl, .events = POLLIN};
         polls[n++] = (struct pollfd){.fd = box->pidfd, .events = POLLIN};
     }
@@ -230,8 +229,7 @@ static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
     const struct pollfd *at = polls + 1;
 
     /* Ends before requests: a stop never waits behind a start. New boxes go to the list's end. */
-    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
-    {
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
         bool said = at[0].revents != 0, ended = at[1].revents != 0;
 
         at += 2;
@@ -264,8 +262,8 @@ static int end_everything(struct sp_launcher *l)
     struct sp_error err = {0};
     char name[40];
 
-    SP_LIST_EACH(box, &l->boxes, struct sp_box, list)
-    sp_box_kill(l, box);
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
+        sp_box_kill(l, box);
     while (!sp_list_empty(&l->boxes) && sp_clock_mono_ms() < deadline) {
         int wait = poll_timeout(l);
 

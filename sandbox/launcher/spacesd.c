@@ -48,8 +48,7 @@ void sp_spacesd_send(struct sp_launcher *l, const struct sp_launch_msg *msg)
 
 void sp_spacesd_flush(struct sp_launcher *l)
 {
-    SP_LIST_EACH(out, &l->out, struct out, list)
-    {
+    SP_LIST_EACH (out, &l->out, struct out, list) {
         int r = l->closing ? 0 : sp_launch_send(l->sock, &out->msg, NULL, 0, NULL);
 
         if (r == -EAGAIN || r == -ENOBUFS)
