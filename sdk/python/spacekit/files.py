@@ -93,7 +93,30 @@ def new_path(name):
     """A free path of that name, in a folder whose name cannot be guessed."""
     made = os.path.join(folder(), "o", os.urandom(16).hex())
     os.makedirs(made, mode=0o755)
+    if context.current_call.get() is None:
+        _page_folders.append(made)
     return os.path.join(made, safe_name(name))
+
+
+# Folders of files that the page itself shows: default values, examples.
+_page_folders = []
+KEEP_INTERVAL = 20  # s; the daemon's shortest time to live is a minute
+
+
+def keep_page_files():
+    """Outputs are removed when their folder is old; the page's own must not be while it is served."""
+    if not _page_folders:
+        return
+    from time import monotonic
+
+    from .pacer import pacer
+
+    for made in _page_folders:
+        try:
+            os.utime(made)
+        except OSError:
+            pass
+    pacer.at(monotonic() + KEEP_INTERVAL, keep_page_files)
 
 
 def safe_name(name):

@@ -23,8 +23,6 @@ class Interface(Blocks):
         if batch or cache_examples:
             raise unsupported("Interface(batch=...)" if batch else "Interface(cache_examples=...)")
         refuse("Interface", other)
-        if examples:
-            raise unsupported("Interface(examples=...)")
         self.fn = fn
         with self:
             if title:
@@ -37,6 +35,10 @@ class Interface(Blocks):
                 "api_description": api_description,
             }
             self._build(inputs, outputs, live, submit_btn, clear_btn, options)
+            if examples:
+                from .examples import Examples
+
+                Examples(examples, self.input_components, examples_per_page=examples_per_page)
 
     def _build(self, inputs, outputs, live, submit, clear, options):
         inputs, outputs = components_of(inputs), components_of(outputs)

@@ -56,7 +56,7 @@ class Worker:
 
     def serve(self, root):
         """launch() was called: tell the daemon what this app is."""
-        from . import config, sessions
+        from . import config, files, sessions
 
         attach_value_functions(root)
         self.sessions = sessions.Sessions(root)
@@ -80,6 +80,7 @@ class Worker:
         with self._telling:
             self._told = True
             self.wire.send_text(text)
+        files.keep_page_files()
 
     # -- messages ----------------------------------------------------------------------------------
 
@@ -95,8 +96,8 @@ class Worker:
     def on_call(self, message):
         number = message["fn"]
         endpoints = self.endpoints
-        if not (isinstance(number, int) and 0 <= number < len(endpoints)):
-            raise wire.ProtocolError("call of function %r, which does not exist" % (number,))
+        if not (isinstance(number, int) and 0 <= number < len(endpoints)) or not endpoints[number].fn:
+            return self._no_function(message, number)
         endpoint = endpoints[number]
         call = Call(self.wire, endpoint, message)
         key = (call.id, call.attempt)
@@ -107,6 +108,15 @@ class Worker:
             start(self, call)
         else:
             self.pool.submit(lambda: self._run(key, call))
+
+    def _no_function(self, message, number):
+        self.wire.send(
+            {
+                "type": "error", "id": message["id"], "attempt": message["attempt"],
+                "error": "function %r does not exist" % (number,), "title": "Error",
+                "duration": 10, "visible": True,
+            }
+        )
 
     def _run(self, key, call):
         try:

@@ -110,13 +110,13 @@ class Unsupported(WorkerTest):
         self.assertIn(expected % name, message)
 
     def test_names(self):
-        self.sentence("gr.Chatbot()\n", "gr.Chatbot")
-        self.sentence("from gradio import ChatInterface\n", "gr.ChatInterface")
+        self.sentence("gr.Audio()\n", "gr.Audio")
+        self.sentence("from gradio import TabbedInterface\n", "gr.TabbedInterface")
         self.sentence("import gradio.routes\n", "module gradio.routes")
         self.sentence("import spaces\nspaces.aoti_compile\n", "spaces.aoti_compile")
 
     def test_hasattr_answers(self):
-        app = SIMPLE + "assert not hasattr(gr, 'Chatbot') and hasattr(gr, 'Textbox')\n"
+        app = SIMPLE + "assert not hasattr(gr, 'Audio') and hasattr(gr, 'Textbox')\n"
         self.start(app).ready()
 
     def test_arguments(self):
@@ -129,7 +129,7 @@ class Unsupported(WorkerTest):
             ("gr.Interface(len, 'text', 'text', batch=True)", "Interface(batch=...)"),
             ("with gr.Blocks() as d: gr.Button().click(len, batch=True)", "event listener(batch=...)"),
             ("with gr.Blocks() as d: gr.Blocks()", "Blocks inside of Blocks"),
-            ("gr.Interface(len, 'chatbot', 'text')", "component 'chatbot'"),
+            ("gr.Interface(len, 'audio', 'text')", "component 'audio'"),
         ):
             with self.subTest(code=code):
                 self.sentence(code + "\n", name)

@@ -80,6 +80,10 @@ class Calls(WorkerTest):
         self.assertIn("needs 1 input values, 2 were sent", end["error"])
         self.assertEqual(self.worker.run("echo", data=None)["type"], "error")
 
+    def test_unknown_function_is_an_error(self):
+        for number in (99, -1, None, 1.5):
+            self.assertIn("does not exist", self.worker.run(number, "x")["error"])
+
     def test_ping_is_answered_while_a_function_runs(self):
         name = self.worker.base + "/go1"
         number = self.worker.call("wait_for", name)
@@ -165,9 +169,6 @@ class Ends(WorkerTest):
 
     def test_bad_utf8_ends_the_worker(self):
         self._bad(b'{"type":"\xff"}\n')
-
-    def test_unknown_function_ends_the_worker(self):
-        self._bad(b'{"type":"call","id":"1","attempt":1,"fn":99,"session":"s","data":[]}\n')
 
     def test_call_without_id_ends_the_worker(self):
         self._bad(b'{"type":"call","fn":0}\n')

@@ -65,6 +65,10 @@ class Label(Component):
         )
 
 
+class Quoted(str):
+    """Text for a JSON component that is a value itself, not JSON text."""
+
+
 class JSON(Component):
     type = "json"
     EVENTS = ("change",)
@@ -84,4 +88,6 @@ class JSON(Component):
         self.set_value(value)
 
     def postprocess(self, value):
-        return jsonio.decode(value) if isinstance(value, str) else value
+        if isinstance(value, str) and not isinstance(value, Quoted):
+            return jsonio.decode(value)
+        return value

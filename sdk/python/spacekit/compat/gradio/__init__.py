@@ -6,12 +6,17 @@ from spacekit.components import (
     HTML,
     JSON,
     Button,
+    Chatbot,
+    ChatMessage,
     Checkbox,
     CheckboxGroup,
     ClearButton,
+    Code,
+    ColorPicker,
     Component,
     Dropdown,
     File,
+    HighlightedText,
     Image,
     Label,
     Markdown,
@@ -35,17 +40,26 @@ from spacekit.updates import update
 __spacekit__ = True
 
 
+_LATER = {
+    "themes": "gradio.themes",
+    "ChatInterface": "spacekit.chat",
+    "Dataset": "spacekit.examples",
+    "Examples": "spacekit.examples",
+}
+
+
 def skip():
     """Returned by a handler for an output that stays as it is."""
     return _SKIP
 
 
 def __getattr__(name):
-    # hasattr(gr, "X") must answer, tools look for dunder names, and `themes` is imported lazily.
-    if name == "themes":
+    # hasattr(gr, "X") must answer, tools look for dunder names, and some parts are imported lazily.
+    if name in _LATER:
         from importlib import import_module
 
-        return import_module("gradio.themes")
+        module = import_module(_LATER[name])
+        return module if name == "themes" else getattr(module, name)
     if name.startswith("__"):
         raise AttributeError(name)
     raise _unsupported("gr." + name)
