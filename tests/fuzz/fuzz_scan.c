@@ -39,8 +39,9 @@ static void compare(struct sp_slice text)
 
     if (valid && !value)
         CHECK(excused(&at));
+    /* jansson 2.14 overlooks a NUL behind a number; to us it is a byte like any other. */
     if (!valid && value)
-        CHECK(strstr(err.msg, "64 levels"));
+        CHECK(strstr(err.msg, "64 levels") || memchr(text.ptr, '\0', text.len));
 }
 
 static void check_elements(struct sp_slice array)
