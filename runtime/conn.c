@@ -39,7 +39,9 @@ static bool wants_input(const struct sp_conn *conn)
     switch (conn->state) {
     case SP_CONN_HEAD: return !conn->write || conn->in_len == 0;
     case SP_CONN_BODY: return conn->in_len == 0 && !conn->ex->body_paused;
-    case SP_CONN_BUSY: return conn->in_len == 0;
+    /* Reading on a little way behind a request that waits is how we notice that its client leaves.
+     */
+    case SP_CONN_BUSY: return conn->in_len < SP_PIPELINE_MAX;
     case SP_CONN_STREAM:
     case SP_CONN_WS:
     case SP_CONN_FLUSH:
@@ -245,7 +247,7 @@ void sp_conn_arm(struct sp_conn *conn)
         conn->in_head = conn->in_len > 0;
         break;
     case SP_CONN_BODY:
-        if (conn->ex->body_paused || !wants_input(conn))
+        if (conn->ex->answered || conn->ex->body_paused || !wants_input(conn))
             sp_wheel_clear(wheel, &conn->timer);
         else
             sp_wheel_set(wheel, &conn->timer, limits->body_ms);

@@ -248,7 +248,8 @@ struct sp_exchange *sp_exchange_find(struct sp_server *server, uint64_t id)
 
     if (!conn || conn->broken || !conn->ex || conn->ex->id != id)
         return NULL;
-    return conn->ex;
+    /* A file on its way has been answered: there is nothing left to say. */
+    return conn->ex->answered && conn->state != SP_CONN_STREAM ? NULL : conn->ex;
 }
 
 struct sp_server *sp_exchange_server(const struct sp_exchange *ex)

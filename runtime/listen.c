@@ -219,8 +219,8 @@ static void close_listener(struct listener *listener)
     uv_close((uv_handle_t *)&listener->back_off, on_handle_closed);
 }
 
-int sp_server_listen(struct sp_server *server, const char *addr_port, int *ret_port,
-                     struct sp_error *err)
+static int listen_one(struct sp_server *server, const char *addr_port, int *ret_port,
+                      struct sp_error *err)
 {
     struct sockaddr_storage address;
     struct listener *listener;
@@ -240,16 +240,36 @@ int sp_server_listen(struct sp_server *server, const char *addr_port, int *ret_p
     listener->spare_fd = open_spare();
     listener->poll.data = listener->back_off.data = listener;
     (void)uv_timer_init(server->loop, &listener->back_off);
-    r = uv_poll_init(server->loop, &listener->poll, fd);
-    if (r < 0)
+    if (uv_poll_init(server->loop, &listener->poll, fd) < 0)
         abort(); /* a fresh socket of ours: epoll takes it */
     listener->open_handles = 2;
     sp_server_own_handle(server);
     sp_server_own_handle(server);
     sp_list_append(&server->listeners, &listener->node);
     (void)uv_poll_start(&listener->poll, UV_READABLE, on_connection);
+    *ret_port = bound_port(fd);
+    return 0;
+}
+
+int sp_server_listen(struct sp_server *server, const char *addr_port, int *ret_port,
+                     struct sp_error *err)
+{
+    struct sp_slice rest = sp_slice_str(addr_port);
+    struct sp_slice piece;
+    int first_port = 0;
+
+    while (sp_slice_split(&rest, ',', &piece)) {
+        SP_AUTO_FREE char *one = sp_slice_dup(sp_slice_trim(piece));
+        int port;
+        int r = listen_one(server, one, &port, err);
+
+        if (r < 0)
+            return r;
+        if (first_port == 0)
+            first_port = port;
+    }
     if (ret_port)
-        *ret_port = bound_port(fd);
+        *ret_port = first_port;
     return 0;
 }
 

@@ -261,6 +261,8 @@ size_t sp_request_body(struct sp_conn *conn, const char *data, size_t len)
     size_t used = 0;
     int r;
 
+    if (ex->answered)
+        return len; /* answered before its end (a file is on its way): the rest is dropped */
     if (waits_for_reader(ex))
         return 0;
     r = sp_http_body_feed(&ex->req->decoder, data, len, &used, &piece, &fail);
@@ -270,7 +272,7 @@ size_t sp_request_body(struct sp_conn *conn, const char *data, size_t len)
     }
     if (piece.len && !take_piece(ex, piece))
         return used;
-    if (r > 0 && conn->state == SP_CONN_BODY)
+    if (r > 0 && conn->state == SP_CONN_BODY && !ex->answered)
         body_done(ex);
     return used;
 }
@@ -279,7 +281,7 @@ void sp_request_poke(struct sp_conn *conn)
 {
     struct sp_exchange *ex = conn->ex;
 
-    if (waits_for_reader(ex))
+    if (ex->answered || waits_for_reader(ex))
         return;
     if (ex->req->decoder.kind == SP_HTTP_BODY_LENGTH && ex->req->decoder.left == 0)
         body_done(ex);

@@ -25,6 +25,7 @@
 #define SP_GATHER_MAX   ((size_t)64 * 1024)   /* output above this is flushed at once */
 #define SP_INLINE_BODY  ((size_t)16 * 1024)   /* bodies up to this are copied behind their head */
 #define SP_DROP_BODY    ((uint64_t)64 * 1024) /* SP_BODY_NONE reads and drops this much */
+#define SP_PIPELINE_MAX ((size_t)16 * 1024)   /* read ahead while a request waits for its answer */
 #define SP_TURN_STEPS   64                    /* requests or messages of one connection per turn */
 #define SP_LINGER_MS    5000 /* how long a client may still send after our last byte */
 #define SP_LINGER_BYTES ((size_t)64 * 1024 * 1024)

@@ -2,6 +2,7 @@
 #include "runtime/server.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -633,6 +634,20 @@ static void test_a_client_that_leaves_is_reported_once(void **state)
     finish(fx);
 }
 
+static void test_a_client_that_pipelined_and_leaves_is_noticed(void **state)
+{
+    struct fixture *fx = start(NULL);
+    struct test_client *client = test_client_new(&fx->loop, fx->port);
+
+    (void)state;
+    test_client_send_str(client, GET("/later") GET("/hello"));
+    test_run_for(&fx->loop, 30);
+    test_client_free(client);
+    assert_true(test_run_until(&fx->loop, was_told, fx, 2000));
+    assert_int_equal(fx->handled, 0);
+    finish(fx);
+}
+
 static void test_a_kept_request_outlives_its_handler(void **state)
 {
     struct fixture *fx = start(NULL);
@@ -1068,6 +1083,40 @@ static void test_running_out_of_descriptors_is_survived(void **state)
     finish(fx);
 }
 
+static void test_the_server_listens_on_several_addresses(void **state)
+{
+    struct fixture *fx = start(NULL);
+    struct test_client *client;
+    struct sp_error err = {0};
+    int port = 0;
+
+    (void)state;
+    assert_int_equal(sp_server_listen(fx->server, "127.0.0.1:0, 127.0.0.2:0", &port, &err), 0);
+    assert_true(port > 0 && port != fx->port);
+    client = test_client_new(&fx->loop, port);
+    test_client_send_str(client, GET("/hello"));
+    assert_true(test_client_expect(client, "hello"));
+    test_client_free(client);
+    finish(fx);
+}
+
+static void test_a_wrong_or_taken_address_is_an_error(void **state)
+{
+    struct fixture *fx = start(NULL);
+    struct sp_error err = {0};
+    char taken[32];
+
+    (void)state;
+    (void)snprintf(taken, sizeof(taken), "127.0.0.1:%d", fx->port);
+    assert_int_equal(sp_server_listen(fx->server, taken, NULL, &err), -EADDRINUSE);
+    assert_int_equal(err.kind, SP_ERR_CONFLICT);
+    assert_int_not_equal(sp_server_listen(fx->server, "example.org:80", NULL, &err), 0);
+    assert_int_not_equal(sp_server_listen(fx->server, "::1:80", NULL, &err), 0);
+    assert_int_not_equal(sp_server_listen(fx->server, "127.0.0.1:65536", NULL, &err), 0);
+    assert_int_not_equal(sp_server_listen(fx->server, "127.0.0.1", NULL, &err), 0);
+    finish(fx);
+}
+
 /* --- stop --------------------------------------------------------------------------------- */
 
 static void test_stop_lets_a_running_request_finish(void **state)
@@ -1132,6 +1181,7 @@ int main(void)
         cmocka_unit_test(test_an_upload_above_its_limit_is_refused_and_its_handler_told),
         cmocka_unit_test(test_a_body_waits_for_its_reader),
         cmocka_unit_test(test_a_client_that_leaves_is_reported_once),
+        cmocka_unit_test(test_a_client_that_pipelined_and_leaves_is_noticed),
         cmocka_unit_test(test_a_kept_request_outlives_its_handler),
         cmocka_unit_test(test_an_abort_resets_the_connection),
         cmocka_unit_test(test_a_stream_goes_out_in_pieces_and_ends),
@@ -1151,6 +1201,8 @@ int main(void)
         cmocka_unit_test(test_a_trusted_proxy_speaks_for_its_clients),
         cmocka_unit_test(test_a_stranger_cannot_claim_another_address),
         cmocka_unit_test(test_running_out_of_descriptors_is_survived),
+        cmocka_unit_test(test_the_server_listens_on_several_addresses),
+        cmocka_unit_test(test_a_wrong_or_taken_address_is_an_error),
         cmocka_unit_test(test_stop_lets_a_running_request_finish),
         cmocka_unit_test(test_stop_ends_what_outlasts_the_grace),
     };
