@@ -50,17 +50,20 @@ class ProgressChannel:
     def report(self, data):
         with self.call.lock:
             self._pending = data
-            wait = self._last + PROGRESS_INTERVAL - monotonic()
-            if wait <= 0:
-                self.flush()
-            elif not self._timer:
-                self._timer = True
-                pacer.at(monotonic() + wait, self._on_timer)
+            self._send_or_wait()
+
+    def _send_or_wait(self):
+        due = self._last + PROGRESS_INTERVAL
+        if due <= monotonic():
+            self.flush()
+        elif self._pending is not None and not self._timer:
+            self._timer = True
+            pacer.at(due, self._on_timer)
 
     def _on_timer(self):
         with self.call.lock:
             self._timer = False
-            self.flush()
+            self._send_or_wait()
 
     def flush(self):
         """With call.lock held."""

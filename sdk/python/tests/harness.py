@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SDK = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -129,6 +130,14 @@ class Worker:
     def log(self):
         with open(self.log_path, errors="replace") as file:
             return file.read()
+
+    def wait_for_log(self, text):
+        """Until the app's log has `text`; fails at the deadline."""
+        deadline = time.monotonic() + DEADLINE
+        while text not in self.log():
+            if time.monotonic() > deadline:
+                raise AssertionError("no %r in the log:\n%s" % (text, self.log()))
+            time.sleep(0.005)
 
     def ended(self):
         """The exit status."""
