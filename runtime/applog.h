@@ -2,9 +2,10 @@
  * runtime/applog.h - what an app prints, per Space: read from its pipe, cut into lines, kept in
  * rotated files and followed live.
  *
- * An app may print without end: lines above 8 KiB are cut, the files of a Space never exceed
- * log.max_bytes, and above log.rate lines per second the rest is dropped and counted in a line of
- * its own. The pipe is always drained, so that a chatty app neither blocks nor grows the daemon.
+ * An app may print without end: lines above limit.log_line are cut, the files of a Space never
+ * exceed log.max_bytes, and above log.rate lines per second the rest is dropped and counted in a
+ * line of its own. The pipe is always drained, so that a chatty app neither blocks nor grows the
+ * daemon.
  */
 #ifndef SP_RUNTIME_APPLOG_H
 #define SP_RUNTIME_APPLOG_H
