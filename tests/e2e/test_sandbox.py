@@ -126,15 +126,34 @@ class Conversation(Case):
             self.l.worker(box, ["/nope"])
         self.l.run(box, ["/bin/true"])
 
+    def test_the_least_limits_are_enough_for_a_program(self):
+        box = self.l.sandbox(memory=0, layer=0, shm=0, inodes=0, cpu=0, pids=0, nofile=0)
+        self.assertEqual(self.l.run(box, ["/bin/true"])[0].status, 0)
+
+    def test_more_than_can_be_given_is_refused_and_the_next_start_works(self):
+        with self.assertRaisesRegex(RuntimeError, "memory limit"):
+            self.l.sandbox(memory=1 << 60)
+        self.assertEqual(self.l.run(self.l.sandbox(), ["/bin/true"])[0].status, 0)
+
+    def test_two_workers_of_a_space_share_its_folders_and_end_apart(self):
+        box = self.l.sandbox()
+        first = self.start("stay.py", "polite", sandbox=box, until=b"polite")
+        second = self.start("stay.py", "polite", sandbox=box, until=b"polite")
+        self.l.ask(launch.WORKER_STOP, body=struct.pack("<I", 5000), sandbox=box, worker=first)
+        self.assertEqual(self.l.event(launch.WORKER_EXITED, worker=first).status, 7)
+        self.assertEqual(self.l.ask(launch.USAGE, sandbox=box).usage.pids, 2)
+        self.l.stop(box, grace_ms=5000)
+        self.assertEqual(self.l.event(launch.WORKER_EXITED, worker=second).status, 7)
+
     def test_the_layer_keeps_what_a_worker_wrote_until_the_sandbox_stops(self):
         box = self.l.sandbox()
         self.l.run(box, ["/bin/sh", "-c", "echo more >> app.py; echo new > made"])
         _, text = self.l.run(box, ["/bin/sh", "-c", "cat app.py made"])
         self.assertEqual(text, "print('hello')\nmore\nnew\n")
         self.l.stop(box)
-        _, text = self.l.run(self.l.sandbox(), ["/bin/sh", "-c", "cat app.py; ls made"])
+        _, text = self.l.run(self.l.sandbox(), ["/bin/sh", "-c", "cat app.py; cat made"])
         self.assertIn("print('hello')\n", text)
-        self.assertIn("cannot access", text)
+        self.assertIn("No such file", text)
         with open(os.path.join(self.l.state, "snapshots", launch.HASH, "app.py"), encoding="utf-8") as f:
             self.assertEqual(f.read(), "print('hello')\n")
 
@@ -309,7 +328,7 @@ class Limits(Case):
                 self.assertLess(time.monotonic() - began, 1.0)
                 self.l.event(launch.WORKER_EXITED, worker=worker)
 
-    def test_a_fork_loop_is_stopped_within_a_second(self):  # 28, 32
+    def test_a_fork_loop_is_stopped(self):  # 28, 32
         box = self.l.sandbox(pids=40, cpu=500)
         # The first process exits at once; the worker's end is reported when the loop is dead too.
         worker = self.start("hogs.py", "forkloop", sandbox=box, until=b"looping")
