@@ -784,7 +784,8 @@ static void test_all_slow_readers_share_limit_stream_memory(void **state)
         while (
             sp_stream_write(sp_exchange_find(fx->server, ids[i]), sp_slice(piece, sizeof(piece))))
             assert_true(rounds++ < 4096);
-        assert_true(stats_of(fx).buffered_bytes <= 256 * 1024 + 16 * 1024);
+        /* Who has been keeping up may go over by what is gathered in one turn. */
+        assert_true(stats_of(fx).buffered_bytes <= 256 * 1024 + 3 * (64 + 16) * 1024);
     }
     for (int i = 0; i < 3; i++)
         test_client_free(clients[i]);
