@@ -23,9 +23,19 @@ class Examples(WorkerTest):
             with self.subTest(name=name):
                 worker = self.example(name)
                 self.assertEqual(worker.log().count("\n"), 1, worker.log())
-                with open(name + "/README.md") as file:
-                    self.assertTrue(file.read().startswith("---\ntitle: "))
+                self.check_card(name + "/README.md")
                 worker.stop()
+
+    def check_card(self, path):
+        """Plain `key: value` lines; a value with a colon in it would be another thing in YAML."""
+        with open(path) as file:
+            start, card, body = file.read().split("---\n", 2)
+        self.assertEqual(start, "")
+        for line in card.splitlines():
+            key, _, value = line.partition(": ")
+            self.assertRegex(key, "^[a-zA-Z_]+$")
+            self.assertTrue(value.startswith('"') or ": " not in value, line)
+        self.assertTrue(body.strip())
 
     def test_hello(self):
         self.assertEqual(self.example("hello").value("predict", "Ada"), ["Hello Ada! 👋"])
