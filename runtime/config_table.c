@@ -27,7 +27,6 @@ static uint64_t default_space_memory(void)
     return quarter < 16 * GIB ? quarter : 16 * GIB;
 }
 
-/* clang-format off: a table reads as a table */
 const struct sp_config_row sp_config_rows[] = {
     {"listen", SP_CONFIG_STR, "127.0.0.1:7860", ANY_TEXT, NULL, NULL,
      "Addresses and ports to listen on, divided by commas. Other than loopback needs insecure_http "
@@ -40,7 +39,7 @@ const struct sp_config_row sp_config_rows[] = {
     {"trusted_proxies", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
      "Addresses or networks (CIDR), divided by commas, whose X-Forwarded-For, -Proto and -Host "
      "count"},
-    {"state", SP_CONFIG_STR, "state", ANY_TEXT, NULL, NULL,
+    {"state", SP_CONFIG_STR, "/var/lib/spacesd", ANY_TEXT, NULL, NULL,
      "Folder of everything that is kept: store, journal, snapshots, files, logs"},
     {"uid", SP_CONFIG_INT, "63910", 1, 4294967293, NULL, NULL,
      "Numeric user and group to run as when started by root and there is no user 'spacesd'"},
@@ -168,6 +167,5 @@ const struct sp_config_row sp_config_rows[] = {
      "Requests of the API whose answer is held back until something changes; above it they are "
      "answered at once"},
 };
-/* clang-format on */
 
 const unsigned sp_config_n_rows = SP_LEN(sp_config_rows);
