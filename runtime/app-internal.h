@@ -287,6 +287,7 @@ struct sp_app_session {
     bool lossy : 1;          /* `pending` overflowed, or a stream was cut: catch up instead */
     bool closes : 1;         /* close_stream follows as soon as nothing is open */
     bool closing_stream : 1; /* close_stream waits in the socket */
+    bool asked_again : 1;    /* whether it still does */
     bool slow : 1;           /* yields are not paid for until the stream has drained */
     bool in_grace : 1;       /* `alarm` is the grace's */
     char name[];

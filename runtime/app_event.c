@@ -203,6 +203,16 @@ static void undo(struct sp_app_event *ev)
         sp_event_drop(ev);
 }
 
+/* Gradio's clients are used to one before the start, even when there was no wait. */
+static void first_estimate(struct sp_app_event *ev)
+{
+    if (ev->kind != SP_EVENT_SSE || !ev->view || ev->state == SP_EVENT_WAITING)
+        return;
+    ev->rank = 0;
+    ev->size = 1;
+    ev->view->estimate(ev);
+}
+
 static void on_accepted(void *arg, const struct sp_error *err)
 {
     struct sp_app_event *ev = arg;
@@ -221,6 +231,7 @@ static void on_accepted(void *arg, const struct sp_error *err)
     ev->accepted = true;
     if (ev->view)
         ev->view->accepted(ev, NULL);
+    first_estimate(ev);
     sp_event_catch_up(ev);
 }
 
@@ -467,7 +478,7 @@ static void set_result(struct sp_app_event *ev, struct sp_slice text)
 
 static void set_failure(struct sp_app_event *ev, const struct sp_gradio_failure *failure)
 {
-    struct sp_buf text SP_AUTO_BUF;
+    struct sp_buf text SP_AUTO_BUF = {0};
 
     sp_buf_init(&text, 0);
     sp_gradio_put_failure(&text, failure);
@@ -476,7 +487,7 @@ static void set_failure(struct sp_app_event *ev, const struct sp_gradio_failure 
 
 static void set_failure_text(struct sp_app_event *ev, const char *sentence)
 {
-    struct sp_buf text SP_AUTO_BUF;
+    struct sp_buf text SP_AUTO_BUF = {0};
     struct sp_gradio_failure failure = {.visible = true};
 
     sp_buf_init(&text, 0);

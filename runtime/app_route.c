@@ -46,7 +46,7 @@ static const struct row rows[] = {
 void sp_app_reply_detail(struct sp_exchange *ex, int status, const char *fmt, ...)
 {
     char text[512];
-    struct sp_buf body SP_AUTO_BUF;
+    struct sp_buf body SP_AUTO_BUF = {0};
     va_list ap;
 
     va_start(ap, fmt);
@@ -121,7 +121,7 @@ void sp_app_describe(const struct sp_app_space *space, char *ret, size_t size)
 static void reply_not_served(struct sp_app_space *space, struct sp_exchange *ex)
 {
     char why[300];
-    struct sp_buf body SP_AUTO_BUF;
+    struct sp_buf body SP_AUTO_BUF = {0};
 
     sp_app_describe(space, why, sizeof(why));
     sp_buf_init(&body, 0);

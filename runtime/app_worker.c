@@ -252,7 +252,8 @@ static void step(struct sp_apps *apps, enum sp_sched_event_kind kind,
 
 static uint32_t max_waiting(const struct sp_app_space *space)
 {
-    uint64_t max = space->apps->limit.max_size;
+    /* 0 is how the setting says "none"; an app may really say 0. */
+    uint64_t max = space->apps->limit.max_size ? space->apps->limit.max_size : SP_SCHED_UNLIMITED;
 
     if (space->max_size >= 0)
         max = (uint64_t)space->max_size;

@@ -120,7 +120,7 @@ static void put_headers(struct sp_exchange *ex, const char *name, bool shown_inl
 {
     char safe[SP_FILES_NAME_MAX + 1];
     SP_AUTO_FREE char *disposition = NULL;
-    struct sp_buf encoded SP_AUTO_BUF;
+    struct sp_buf encoded SP_AUTO_BUF = {0};
 
     sp_files_safe_name(name, safe);
     sp_buf_init(&encoded, 0);

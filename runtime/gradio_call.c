@@ -47,7 +47,7 @@ static bool parse_body(struct sp_exchange *ex, struct sp_slice text, struct sp_g
 static void detached_accepted(struct sp_app_event *ev, const struct sp_error *err)
 {
     struct sp_exchange *ex = sp_exchange_find(ev->apps->server, ev->by.ex);
-    struct sp_buf body SP_AUTO_BUF;
+    struct sp_buf body SP_AUTO_BUF = {0};
 
     if (err) {
         if (ex)
@@ -113,8 +113,6 @@ static bool put_argument(const json_t *args, const json_t *param, struct sp_buf 
         sp_app_reply_detail(ex, 422, "missing argument '%s'", name ? name : "?");
         return false;
     }
-    if (data->len > 1)
-        (void)sp_buf_append_char(data, ',');
     return sp_json_dump(value, data);
 }
 
@@ -124,9 +122,7 @@ static bool put_arguments(const json_t *args, const json_t *params, struct sp_bu
     size_t i;
     json_t *param;
 
-    (void)sp_buf_append_str(data, "{\"data\":");
-    data->len = strlen("{\"data\":");
-    (void)sp_buf_append_char(data, '[');
+    (void)sp_buf_append_str(data, "{\"data\":[");
     json_array_foreach (params, i, param) {
         if (i)
             (void)sp_buf_append_char(data, ',');
@@ -141,7 +137,7 @@ void sp_gradio_call_v2(struct sp_app_space *space, struct sp_exchange *ex, const
     struct sp_slice name = without_slash(rest);
     SP_AUTO_JSON json_t *params = NULL;
     SP_AUTO_JSON json_t *args = NULL;
-    struct sp_buf data SP_AUTO_BUF;
+    struct sp_buf data SP_AUTO_BUF = {0};
     struct sp_error err;
 
     if (!sp_app_can_join(space)) {
@@ -170,7 +166,7 @@ static struct sp_exchange *fetcher(struct sp_app_event *ev)
 
 static void put_block(struct sp_exchange *ex, const char *event, struct sp_slice data)
 {
-    struct sp_buf block SP_AUTO_BUF;
+    struct sp_buf block SP_AUTO_BUF = {0};
 
     sp_buf_init(&block, 0);
     sp_sse_put_event(&block, event, data);
@@ -203,7 +199,7 @@ static void fetch_yield(struct sp_app_event *ev, struct sp_slice data, bool whol
 
 static void send_end(struct sp_app_event *ev, struct sp_exchange *ex)
 {
-    struct sp_buf nulls SP_AUTO_BUF;
+    struct sp_buf nulls SP_AUTO_BUF = {0};
     struct sp_slice data = sp_slice(ev->result, ev->result_len);
 
     sp_buf_init(&nulls, 0);

@@ -34,7 +34,7 @@ static void put_config(struct sp_buf *out, const struct sp_app_space *space,
 
 void sp_gradio_config(struct sp_app_space *space, struct sp_exchange *ex, const char *rest)
 {
-    struct sp_buf body SP_AUTO_BUF;
+    struct sp_buf body SP_AUTO_BUF = {0};
 
     (void)rest;
     if (!sp_app_serves(space)) {
@@ -59,7 +59,7 @@ void sp_gradio_info(struct sp_app_space *space, struct sp_exchange *ex, const ch
 
 void sp_gradio_app_id(struct sp_app_space *space, struct sp_exchange *ex, const char *rest)
 {
-    struct sp_buf body SP_AUTO_BUF;
+    struct sp_buf body SP_AUTO_BUF = {0};
 
     (void)rest;
     sp_buf_init(&body, 0);

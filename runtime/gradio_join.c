@@ -55,7 +55,7 @@ static struct sp_app_session *session_for(struct sp_app_space *space, const char
 static struct sp_app_event *join_fitting(struct sp_app_space *space, struct sp_exchange *ex,
                                          struct sp_app_join *join, const char *session)
 {
-    struct sp_buf request SP_AUTO_BUF;
+    struct sp_buf request SP_AUTO_BUF = {0};
     struct sp_app_refused refused;
     struct sp_app_event *ev;
 
@@ -84,7 +84,7 @@ struct sp_app_event *sp_app_join_http(struct sp_app_space *space, struct sp_exch
                                       const struct sp_worker_function *fn, const char *session,
                                       enum sp_event_kind kind, const struct sp_event_view *view)
 {
-    struct sp_buf fitted SP_AUTO_BUF;
+    struct sp_buf fitted SP_AUTO_BUF = {0};
     struct sp_app_join join = {.kind = kind,
                                .view = view,
                                .fn = fn,

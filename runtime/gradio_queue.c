@@ -35,8 +35,8 @@ void sp_gradio_join(struct sp_app_space *space, struct sp_exchange *ex, const ch
 
 static void reply_unknown_session(struct sp_exchange *ex)
 {
-    struct sp_buf text SP_AUTO_BUF;
-    struct sp_buf block SP_AUTO_BUF;
+    struct sp_buf text SP_AUTO_BUF = {0};
+    struct sp_buf block SP_AUTO_BUF = {0};
 
     sp_buf_init(&text, 0);
     sp_buf_init(&block, 0);
@@ -195,7 +195,7 @@ void sp_gradio_reset(struct sp_app_space *space, struct sp_exchange *ex, const c
 void sp_gradio_status(struct sp_app_space *space, struct sp_exchange *ex, const char *rest)
 {
     const struct sp_gradio_head head = {.dialect = SP_GRADIO_SSE};
-    struct sp_buf body SP_AUTO_BUF;
+    struct sp_buf body SP_AUTO_BUF = {0};
     uint32_t waiting;
     uint32_t running;
 

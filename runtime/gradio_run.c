@@ -78,7 +78,7 @@ static void run_ended(struct sp_app_event *ev)
     struct sp_gradio_output output = {.data = sp_slice(ev->result, ev->result_len),
                                       .run_us = ev->run_us,
                                       .average_us = ev->average_us};
-    struct sp_buf body SP_AUTO_BUF;
+    struct sp_buf body SP_AUTO_BUF = {0};
 
     sp_buf_init(&body, 0);
     if (ex && ev->outcome == SP_SCHED_DONE) {

@@ -53,7 +53,7 @@ static void put_plain(struct sp_gradio_ws *conn, const char *msg)
 /* The last message: a failure in Gradio's words, then the clean close that clients insist on. */
 static void fail(struct sp_gradio_ws *conn, const char *sentence)
 {
-    struct sp_buf text SP_AUTO_BUF;
+    struct sp_buf text SP_AUTO_BUF = {0};
     struct sp_gradio_failure failure = {.visible = true};
 
     sp_buf_init(&text, 0);
@@ -227,7 +227,7 @@ static void on_data(struct sp_gradio_ws *conn, struct sp_app_space *space, struc
 {
     const struct sp_worker_function *fn = sp_app_function(space, conn->fn);
     struct sp_app_session *session;
-    struct sp_buf fitted SP_AUTO_BUF;
+    struct sp_buf fitted SP_AUTO_BUF = {0};
     struct sp_app_join ask = {.kind = SP_EVENT_WS,
                               .view = &view,
                               .fn = fn,
@@ -322,7 +322,7 @@ void sp_gradio_ws_join(struct sp_app_space *space, struct sp_exchange *ex, const
 {
     static const struct sp_ws_callbacks callbacks = {on_message, NULL, on_closed};
     struct sp_gradio_ws *conn;
-    struct sp_buf request SP_AUTO_BUF;
+    struct sp_buf request SP_AUTO_BUF = {0};
 
     (void)rest;
     if (!sp_exchange_request(ex)->upgrade_websocket) {

@@ -235,7 +235,7 @@ static void view_yield(struct sp_app_event *ev, struct sp_slice data, bool whole
     struct sp_gradio_head head = head_of(ev);
     struct sp_gradio_output output = {
         .is_generating = true, .run_us = -1, .average_us = ev->average_us};
-    struct sp_buf edits SP_AUTO_BUF;
+    struct sp_buf edits SP_AUTO_BUF = {0};
 
     if (ev->session->lossy)
         return;
@@ -307,7 +307,7 @@ static void put_output(struct sp_app_event *ev, struct sp_buf *out)
 
 static void put_snapshot_event(struct sp_app_event *ev, struct sp_buf *out, bool first)
 {
-    struct sp_buf output SP_AUTO_BUF;
+    struct sp_buf output SP_AUTO_BUF = {0};
     struct sp_live_event entry = {
         .event_id = &ev->id,
         .ref = sp_slice_str(ev->ref),
@@ -328,7 +328,7 @@ static void put_snapshot_event(struct sp_app_event *ev, struct sp_buf *out, bool
 static void send_snapshot(struct sp_app_session *session)
 {
     struct sp_live *live = session->live;
-    struct sp_buf out SP_AUTO_BUF;
+    struct sp_buf out SP_AUTO_BUF = {0};
     bool first = true;
 
     sp_buf_init(&out, 0);
@@ -552,7 +552,7 @@ static void join(struct live_conn *conn, const struct sp_live_msg *msg,
                               .request = sp_slice(conn->request, conn->request_len),
                               .ref = msg->ref,
                               .queued = fn->queue};
-    struct sp_buf fitted SP_AUTO_BUF;
+    struct sp_buf fitted SP_AUTO_BUF = {0};
     struct sp_app_refused refused;
     char text[100];
 
@@ -705,7 +705,7 @@ void sp_app_live(struct sp_app_space *space, struct sp_exchange *ex, const char 
 {
     static const struct sp_ws_callbacks callbacks = {on_message, on_drain, on_closed};
     struct live_conn *conn;
-    struct sp_buf request SP_AUTO_BUF;
+    struct sp_buf request SP_AUTO_BUF = {0};
 
     (void)rest;
     sp_buf_init(&request, 0);

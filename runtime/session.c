@@ -241,7 +241,7 @@ static void view_yield(struct sp_app_event *ev, struct sp_slice data, bool whole
     struct sp_gradio_head head;
     struct sp_gradio_output output = {
         .is_generating = true, .run_us = -1, .average_us = ev->average_us};
-    struct sp_buf edits SP_AUTO_BUF;
+    struct sp_buf edits SP_AUTO_BUF = {0};
 
     if (ev->session->lossy)
         return;
@@ -376,6 +376,7 @@ static void put_close(struct sp_app_session *session)
 
     session->closes = false;
     session->closing_stream = true;
+    session->asked_again = false;
     sp_buf_reset(scratch);
     sp_gradio_put_close_stream(scratch);
     sp_sse_put_data(&session->pending, sp_buf_slice(scratch));
@@ -397,10 +398,16 @@ static void flush_stream(struct sp_app_session *session)
     }
     sp_buf_done(&session->pending);
     session->slow = sp_stream_pending(ex) > SLOW_BYTES;
-    if (session->closing_stream && sp_stream_pending(ex) == 0)
-        stream_closed(session);
-    else
+    if (!session->closing_stream) {
         drop_told(session, TOLD_KEPT);
+    } else if (sp_stream_pending(ex) == 0) {
+        stream_closed(session);
+    } else if (!session->asked_again) {
+        /* The server hands its output to the kernel right after us; if the kernel does not take all
+         * of it then, drain tells. */
+        session->asked_again = true;
+        sp_session_settle(session);
+    }
 }
 
 /* --- how long

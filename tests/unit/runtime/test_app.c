@@ -1,0 +1,771 @@
+/* Requests over SSE, from the join to the result, and everything that can go wrong on the way. */
+#include "tests/unit/runtime/app_world.h"
+
+#define JOIN(fn, data, session)                                                                    \
+    "{\"data\":" data ",\"fn_index\":" #fn ",\"session_hash\":\"" session "\"}"
+#define DATA(session) "gradio_api/queue/data?session_hash=" session
+
+static void test_an_echo_goes_through_the_queue(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    char id[33];
+    char called[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "gradio_api/queue/join", JOIN(0, "[\"hi\"]", "s1"), id);
+    stream = get(w, DATA("s1"));
+    worker_call(w, called, "[\"hi\"]");
+    assert_string_equal(called, id);
+    worker_return(w, id, "[\"HI\"]");
+    EXPECT(stream, "text/event-stream");
+    EXPECT(stream, "data: {\"msg\":\"estimation\",\"event_id\":\"");
+    client_skip(stream, "\"rank\":0,\"queue_size\":1");
+    EXPECT(stream, "data: {\"msg\":\"process_starts\",\"event_id\":\"");
+    EXPECT(stream, "\"msg\":\"process_completed\"");
+    EXPECT(stream, "\"output\":{\"data\":[\"HI\"],\"is_generating\":false,\"duration\":0.25,");
+    EXPECT(stream, "\"success\":true");
+    EXPECT(stream, "data: {\"msg\":\"close_stream\",\"event_id\":null}\n\n");
+    EXPECT(stream, "\r\n0\r\n\r\n"); /* the answer ends with it */
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_paths_work_without_the_prefix(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *c;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    c = get(w, "config");
+    EXPECT(c, "\"root\":\"http://127.0.0.1/app/ann/demo\",\"space_id\":null,\"app_id\":");
+    EXPECT(c, "\"connect_heartbeat\":true");
+    EXPECT(c, "\"username\":null,\"version_id\":\"v1\",\"space\":\"ann/demo\"}");
+    client_free(c);
+    c = get(w, "gradio_api/info?serialize=False");
+    EXPECT(c, "\"named_endpoints\":{\"/echo\":");
+    client_free(c);
+    c = get(w, "app_id");
+    EXPECT(c, "{\"app_id\":");
+    client_free(c);
+    join(w, "queue/join", JOIN(0, "[1]", "s"), id);
+    c = get(w, "queue/data?session_hash=s");
+    worker_call(w, id, "[1]");
+    worker_return(w, id, "[2]");
+    EXPECT(c, "close_stream");
+    client_free(c);
+    world_free(w);
+}
+
+static void test_a_generator_sends_whole_values_then_edits(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(1, "[3]", "g"), id);
+    stream = get(w, DATA("g"));
+    worker_call(w, id, "[3]");
+    EXPECT(stream, "process_starts");
+    worker_say(w, "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":1,\"data\":[\"a\"]}",
+               id);
+    EXPECT(stream, "\"msg\":\"process_generating\"");
+    EXPECT(stream, "\"output\":{\"data\":[\"a\"],\"is_generating\":true");
+    worker_say(w,
+               "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":2,"
+               "\"ops\":[[[\"append\",[],\"b\"]]]}",
+               id);
+    EXPECT(stream, "\"output\":{\"data\":[[[\"append\",[],\"b\"]]],\"is_generating\":true");
+    worker_say(w, "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":3,\"data\":[\"new\"]}",
+               id);
+    EXPECT(stream, "\"output\":{\"data\":[[[\"replace\",[],\"new\"]]],\"is_generating\":true");
+    worker_say(w,
+               "{\"type\":\"return\",\"id\":\"%s\",\"attempt\":1,\"data\":[\"new\"],\"duration\":1,"
+               "\"generator\":true}",
+               id);
+    EXPECT(stream, "\"output\":{\"data\":[\"new\"],\"is_generating\":false");
+    EXPECT(stream, "close_stream");
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_yields_are_paid_with_credits(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    json_t *credit;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(1, "[3]", "g"), id);
+    stream = get(w, DATA("g"));
+    worker_call(w, id, "[3]");
+    for (int i = 1; i <= 4; i++)
+        worker_say(w, "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":%d,\"data\":[%d]}",
+                   id, i, i);
+    credit = worker_next(w, "credit");
+    assert_int_equal(json_integer_value(json_object_get(credit, "n")), 4);
+    json_decref(credit);
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_progress_and_log_are_passed_on(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[\"x\"]", "p"), id);
+    stream = get(w, DATA("p"));
+    worker_call(w, id, NULL);
+    EXPECT(stream, "process_starts");
+    worker_say(w,
+               "{\"type\":\"progress\",\"id\":\"%s\",\"attempt\":1,\"progress_data\":[{\"index\":1,"
+               "\"length\":3,\"unit\":\"steps\",\"progress\":null,\"desc\":\"d\"}]}",
+               id);
+    EXPECT(stream, "\"msg\":\"progress\",\"event_id\":\"");
+    EXPECT(stream, "\"progress_data\":[{\"index\":1,\"length\":3,\"unit\":\"steps\"");
+    worker_say(w,
+               "{\"type\":\"log\",\"id\":\"%s\",\"attempt\":1,\"log\":\"note\",\"level\":\"info\","
+               "\"title\":\"Info\",\"duration\":10,\"visible\":true}",
+               id);
+    EXPECT(stream, "\"log\":\"note\",\"level\":\"info\"");
+    worker_return(w, id, "[\"x\"]");
+    EXPECT(stream, "close_stream");
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_an_exception_is_a_completed_message_without_success(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[\"x\"]", "e"), id);
+    stream = get(w, DATA("e"));
+    worker_call(w, id, NULL);
+    worker_say(w,
+               "{\"type\":\"error\",\"id\":\"%s\",\"attempt\":1,\"error\":\"boom: x\",\"title\":"
+               "\"Error\",\"duration\":10,\"visible\":true}",
+               id);
+    EXPECT(stream, "\"output\":{\"error\":\"boom: x\",\"duration\":10,\"visible\":true,\"title\":"
+                   "\"Error\"},\"success\":false");
+    EXPECT(stream, "close_stream");
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_a_waiting_request_is_cancelled_with_nulls(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    char first[33];
+    char second[33];
+    char body[200];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "c"), first);
+    worker_call(w, first, "[1]");
+    join(w, "queue/join", JOIN(0, "[2]", "c"), second);
+    stream = get(w, DATA("c"));
+    (void)snprintf(body, sizeof(body),
+                   "{\"event_id\":\"%s\",\"session_hash\":\"c\",\"fn_index\":0}", second);
+    post_expect(w, "gradio_api/cancel", body, "{\"success\":true}");
+    EXPECT(stream, "\"output\":{\"data\":[null]");
+    worker_return(w, first, "[\"done\"]");
+    EXPECT(stream, "\"data\":[\"done\"]");
+    EXPECT(stream, "close_stream");
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_a_running_generator_is_cancelled_with_its_last_value(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    char id[33];
+    char body[200];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(1, "[1]", "c"), id);
+    stream = get(w, DATA("c"));
+    worker_call(w, id, "[1]");
+    worker_say(w, "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":1,\"data\":[\"a\"]}",
+               id);
+    worker_say(w,
+               "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":2,"
+               "\"ops\":[[[\"append\",[],\"b\"]]]}",
+               id);
+    EXPECT(stream, "append");
+    (void)snprintf(body, sizeof(body), "{\"event_id\":\"%s\"}", id);
+    post_expect(w, "cancel", body, "{\"success\":true}");
+    json_decref(worker_next(w, "cancel"));
+    worker_say(w, "{\"type\":\"cancelled\",\"id\":\"%s\",\"attempt\":1}", id);
+    EXPECT(stream, "\"msg\":\"process_completed\"");
+    EXPECT(stream, "\"output\":{\"data\":[\"ab\"]");
+    EXPECT(stream, "\"success\":true");
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_a_cancel_with_the_session_of_another_does_nothing(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    char id[33];
+    char body[200];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "mine"), id);
+    stream = get(w, DATA("mine"));
+    worker_call(w, id, "[1]");
+    (void)snprintf(body, sizeof(body), "{\"event_id\":\"%s\",\"session_hash\":\"other\"}", id);
+    post_expect(w, "cancel", body, "{\"success\":true}");
+    post_expect(w, "cancel", "{\"event_id\":\"00000000000000000000000000000000\"}",
+                "{\"success\":true}");
+    worker_return(w, id, "[\"kept\"]");
+    EXPECT(stream, "\"data\":[\"kept\"]");
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_a_full_queue_says_so_in_gradios_words(void **state)
+{
+    struct world *w = world_new(NULL);
+    char id[33];
+
+    (void)state;
+    worker_ready_with(w, default_functions, ",\"max_size\":1");
+    join(w, "queue/join", JOIN(0, "[1]", "f"), id);
+    worker_call(w, id, "[1]");
+    join(w, "queue/join", JOIN(0, "[2]", "f"), id);
+    post_expect(w, "queue/join", JOIN(0, "[3]", "f"), "HTTP/1.1 503");
+    post_expect(w, "queue/join", JOIN(0, "[3]", "f"),
+                "{\"detail\":\"Queue is full. Max size is 1 and size is 1.\"}");
+    world_free(w);
+}
+
+static void test_wrong_requests_are_refused_with_a_sentence(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *c;
+
+    (void)state;
+    worker_ready(w);
+    post_expect(w, "queue/join", JOIN(0, "[1,2,3]", "x"),
+                "{\"detail\":\"expected 1 inputs, got 3\"}");
+    post_expect(w, "queue/join", JOIN(99, "[1]", "x"), "HTTP/1.1 404");
+    post_expect(w, "queue/join", "{\"data\":[1],\"fn_index\":0}",
+                "{\"detail\":\"Session hash not found.\"}");
+    post_expect(w, "queue/join", "{\"data\":", "HTTP/1.1 422");
+    post_expect(w, "queue/join", JOIN(0, "[1]", "live:1234"), "HTTP/1.1 400");
+    post_expect(w, "call/state", "{\"data\":[1]}", "HTTP/1.1 404"); /* private */
+    c = get(w, DATA("nobody"));
+    EXPECT(c,
+           "data: {\"msg\":\"unexpected_error\",\"event_id\":null,\"message\":\"404: Not Found\","
+           "\"session_not_found\":true,\"success\":false}\n\n");
+    client_free(c);
+    c = get(w, "nothing/here");
+    EXPECT(c, "HTTP/1.1 404");
+    client_free(c);
+    world_free(w);
+}
+
+static void test_what_a_session_may_queue_is_bounded(void **state)
+{
+    static const char *const settings[] = {"limit.session_events", "2", NULL};
+    struct world *w = world_new(settings);
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "b"), id);
+    join(w, "queue/join", JOIN(0, "[2]", "b"), id);
+    post_expect(w, "queue/join", JOIN(0, "[3]", "b"), "limit.session_events");
+    join(w, "queue/join", JOIN(0, "[4]", "other"), id);
+    world_free(w);
+}
+
+static void test_a_stream_that_comes_back_within_the_grace_loses_nothing(void **state)
+{
+    static const char *const settings[] = {"queue.grace", "3s", NULL};
+    struct world *w = world_new(settings);
+    struct client *stream;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(1, "[1]", "r"), id);
+    stream = get(w, DATA("r"));
+    worker_call(w, id, "[1]");
+    worker_say(w, "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":1,\"data\":[\"a\"]}",
+               id);
+    EXPECT(stream, "process_generating");
+    client_cut(stream);
+    worker_say(w,
+               "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":2,"
+               "\"ops\":[[[\"append\",[],\"b\"]]]}",
+               id);
+    settle(w, 30);
+    stream = get(w, DATA("r"));
+    EXPECT(stream, "\"output\":{\"data\":[\"ab\"],\"is_generating\":true");
+    worker_return(w, id, "[\"abc\"]");
+    EXPECT(stream, "\"output\":{\"data\":[\"abc\"],\"is_generating\":false");
+    EXPECT(stream, "close_stream");
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_after_the_grace_a_running_request_is_cancelled(void **state)
+{
+    static const char *const settings[] = {"queue.grace", "60ms", NULL};
+    struct world *w = world_new(settings);
+    struct client *stream;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "r"), id);
+    stream = get(w, DATA("r"));
+    worker_call(w, id, "[1]");
+    EXPECT(stream, "process_starts");
+    client_cut(stream);
+    json_decref(worker_next(w, "cancel"));
+    world_free(w);
+}
+
+static void test_a_join_whose_stream_never_opens_is_abandoned(void **state)
+{
+    static const char *const settings[] = {"queue.grace", "60ms", NULL};
+    struct world *w = world_new(settings);
+    char running[33];
+    char waiting[33];
+    uint32_t n_waiting;
+    uint32_t n_running;
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "a"), running);
+    worker_call(w, running, NULL);
+    join(w, "queue/join", JOIN(0, "[2]", "b"), waiting);
+    json_decref(worker_next(w, "cancel"));
+    worker_return(w, running, "[1]");
+    settle(w, 50);
+    sp_apps_queue_counts(w->apps, SPACE, &n_waiting, &n_running);
+    assert_int_equal(n_waiting, 0);
+    assert_int_equal(n_running, 0);
+    world_free(w);
+}
+
+static void test_a_worker_that_goes_loses_what_ran_in_it(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    char id[33];
+    char waiting[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "l"), id);
+    stream = get(w, DATA("l"));
+    worker_call(w, id, NULL);
+    join(w, "queue/join", JOIN(0, "[2]", "l"), waiting);
+    (void)close(w->worker_fd);
+    w->worker_fd = -1;
+    WAIT_FOR(w, w->n_broken == 1);
+    sp_apps_worker_gone(w->apps, w->worker, "it was killed");
+    EXPECT(stream,
+           "The app was restarted while this was running: it was killed. Please run it again.");
+    EXPECT(stream, "\"success\":false");
+    worker_ready(w); /* the one that waited runs in the next */
+    worker_call(w, id, "[2]");
+    assert_string_equal(id, waiting);
+    worker_return(w, id, "[\"after\"]");
+    EXPECT(stream, "\"data\":[\"after\"]");
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_garbage_ends_the_worker_and_says_why(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_connect(w);
+    worker_say(w, "this is not JSON");
+    WAIT_FOR(w, w->n_failed == 1);
+    assert_non_null(strstr(w->why, "protocol error"));
+    world_free(w);
+}
+
+static void test_a_line_without_end_ends_the_worker(void **state)
+{
+    static const char *const settings[] = {"limit.worker_line", "64k", NULL};
+    struct world *w = world_new(settings);
+    static char noise[4096];
+
+    (void)state;
+    worker_connect(w);
+    memset(noise, 'x', sizeof(noise));
+    while (w->n_failed == 0) {
+        ssize_t n = send(w->worker_fd, noise, sizeof(noise), MSG_NOSIGNAL);
+
+        (void)n;
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    }
+    assert_non_null(strstr(w->why, "limit.worker_line"));
+    world_free(w);
+}
+
+static void test_a_config_request_waits_for_the_worker(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *c;
+
+    (void)state;
+    sp_apps_space_stage(w->apps, SPACE, "APP_STARTING", "the app is loading");
+    c = get(w, "config");
+    settle(w, 30);
+    assert_int_equal(c->in.len, 0);
+    worker_ready(w);
+    EXPECT(c, "HTTP/1.1 200");
+    EXPECT(c, "\"root\":");
+    client_free(c);
+    world_free(w);
+}
+
+static void test_a_stopped_app_is_503_with_its_stage(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *held;
+    struct client *c;
+
+    (void)state;
+    held = get(w, "config");
+    settle(w, 20);
+    sp_apps_space_stage(w->apps, SPACE, "RUNTIME_ERROR", "it broke");
+    EXPECT(held, "HTTP/1.1 503");
+    EXPECT(held, "\"stage\":\"RUNTIME_ERROR\"}");
+    client_free(held);
+    c = post(w, "queue/join", JOIN(0, "[1]", "x"));
+    EXPECT(c, "{\"detail\":\"The app is not running in this test.\",\"stage\":\"RUNTIME_ERROR\"}");
+    client_free(c);
+    world_free(w);
+}
+
+static void test_call_returns_an_id_and_a_fetch_its_values(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *c;
+    char path[100];
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "gradio_api/call/gen", "{\"data\":[3]}", id);
+    (void)snprintf(path, sizeof(path), "gradio_api/call/gen/%s", id);
+    c = get(w, path);
+    worker_call(w, id, "[3]");
+    EXPECT(c, "text/event-stream");
+    worker_say(w, "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":1,\"data\":[\"a\"]}",
+               id);
+    EXPECT(c, "event: generating\ndata: [\"a\"]\n\n");
+    worker_say(w,
+               "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":2,"
+               "\"ops\":[[[\"append\",[],\"b\"]]]}",
+               id);
+    EXPECT(c, "event: generating\ndata: [\"ab\"]\n\n");
+    worker_return(w, id, "[\"abc\"]");
+    EXPECT(c, "event: complete\ndata: [\"abc\"]\n\n");
+    EXPECT(c, "\r\n0\r\n\r\n");
+    client_free(c);
+    c = get(w, path); /* the result can be fetched again */
+    EXPECT(c, "event: complete\ndata: [\"abc\"]\n\n");
+    client_free(c);
+    c = get(w, "call/gen/00000000000000000000000000000000");
+    EXPECT(c, "event: error\ndata: \"404: Not Found\"\n\n");
+    client_free(c);
+    world_free(w);
+}
+
+static void test_call_v2_takes_named_arguments(void **state)
+{
+    struct world *w = world_new(NULL);
+    char id[33];
+    char called[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "call/v2/echo", "{\"x\":\"named\"}", id);
+    worker_call(w, called, "[\"named\"]");
+    assert_string_equal(called, id);
+    post_expect(w, "call/v2/echo", "{\"y\":1}", "missing argument 'x'");
+    world_free(w);
+}
+
+static void test_run_answers_with_the_result(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *c;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    c = post(w, "gradio_api/run/direct",
+             "{\"data\":[\"d\"],\"fn_index\":3,\"session_hash\":\"s\"}");
+    worker_call(w, id, "[\"d\"]");
+    worker_return(w, id, "[\"D\"]");
+    EXPECT(c, "HTTP/1.1 200");
+    EXPECT(c, "{\"data\":[\"D\"],\"is_generating\":false,\"duration\":0.25,");
+    client_free(c);
+    c = post(w, "api/direct/", "{\"data\":[\"d\"]}");
+    worker_call(w, id, "[\"d\"]");
+    worker_say(w,
+               "{\"type\":\"error\",\"id\":\"%s\",\"attempt\":1,\"error\":\"boom\",\"title\":"
+               "\"Error\",\"duration\":10,\"visible\":true}",
+               id);
+    EXPECT(c, "HTTP/1.1 500");
+    EXPECT(c, "{\"error\":\"boom\",");
+    client_free(c);
+    world_free(w);
+}
+
+static void test_a_run_whose_client_goes_is_cancelled(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *c;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    c = post(w, "run/direct", "{\"data\":[\"d\"]}");
+    worker_call(w, id, "[\"d\"]");
+    client_cut(c);
+    json_decref(worker_next(w, "cancel"));
+    worker_return(w, id, "[\"late\"]");
+    settle(w, 20);
+    world_free(w);
+}
+
+static void test_states_may_be_left_out(void **state)
+{
+    struct world *w = world_new(NULL);
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(2, "[\"a\"]", "s"), id);
+    worker_call(w, id, "[\"a\",null]");
+    world_free(w);
+}
+
+static void test_a_heartbeat_stays_open_and_its_end_ends_the_session(void **state)
+{
+    static const char *const settings[] = {"queue.grace", "60ms", NULL};
+    struct world *w = world_new(settings);
+    struct client *beat;
+    struct client *stream;
+    json_t *end;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    beat = get(w, "gradio_api/heartbeat/hb");
+    EXPECT(beat, "data: ALIVE\n\n");
+    join(w, "queue/join", JOIN(0, "[1]", "hb"), id);
+    stream = get(w, DATA("hb"));
+    worker_call(w, id, NULL);
+    worker_return(w, id, "[1]");
+    EXPECT(stream, "close_stream");
+    client_free(stream);
+    assert_false(beat->eof);
+    client_free(beat);
+    end = worker_next(w, "session_end");
+    assert_string_equal(json_string_value(json_object_get(end, "session")), "hb");
+    json_decref(end);
+    world_free(w);
+}
+
+static void test_after_a_crash_what_waited_runs_once_and_what_ran_is_lost(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *c;
+    char running[33];
+    char waiting[33];
+    char done[33];
+    char path[100];
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "call/gen", "{\"data\":[0]}", done);
+    worker_call(w, id, "[0]");
+    worker_return(w, done, "[\"kept\"]");
+    join(w, "call/echo", "{\"data\":[1]}", running);
+    worker_call(w, id, "[1]");
+    join(w, "call/echo", "{\"data\":[2]}", waiting);
+    settle(w, 30);
+    close_apps(w); /* the journal is as a crash would leave it: no end is written for these */
+    (void)close(w->worker_fd);
+    open_apps(w);
+    worker_ready(w);
+    worker_call(w, id, "[2]");
+    assert_string_equal(id, waiting);
+    worker_return(w, id, "[\"late\"]");
+    (void)snprintf(path, sizeof(path), "call/echo/%s", running);
+    c = get(w, path);
+    EXPECT(c, "event: error\ndata: {\"error\":\"The app was restarted while this was running");
+    client_free(c);
+    (void)snprintf(path, sizeof(path), "call/echo/%s", waiting);
+    c = get(w, path);
+    EXPECT(c, "event: complete\ndata: [\"late\"]\n\n");
+    client_free(c);
+    (void)snprintf(path, sizeof(path), "call/gen/%s", done);
+    c = get(w, path);
+    EXPECT(c, "event: complete\ndata: [\"kept\"]\n\n");
+    client_free(c);
+    settle(w, 20);
+    assert_false(worker_has_line(w)); /* nothing ran twice */
+    world_free(w);
+}
+
+static void test_a_removed_space_lets_everybody_go(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    struct client *run;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "x"), id);
+    stream = get(w, DATA("x"));
+    worker_call(w, id, NULL);
+    run = post(w, "run/direct", "{\"data\":[\"d\"]}");
+    worker_call(w, id, NULL);
+    EXPECT(stream, "process_starts");
+    sp_apps_space_removed(w->apps, SPACE);
+    EXPECT(stream, "\r\n0\r\n\r\n");
+    EXPECT(run, "HTTP/1.1 50");
+    client_free(stream);
+    client_free(run);
+    world_free(w);
+}
+
+static void on_idle(void *arg, uint64_t worker)
+{
+    (void)worker;
+    ((struct world *)arg)->n_idle++;
+}
+
+static void test_a_new_worker_takes_over_and_the_old_one_finishes(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct client *stream;
+    uint64_t old;
+    int old_fd;
+    char first[33];
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "t"), first);
+    stream = get(w, DATA("t"));
+    worker_call(w, first, "[1]");
+    old = w->worker;
+    old_fd = w->worker_fd;
+    worker_ready(w);
+    sp_apps_worker_retire(w->apps, old, on_idle, w);
+    settle(w, 20);
+    assert_int_equal(w->n_idle, 0);
+    {
+        int new_fd = w->worker_fd;
+
+        w->worker_fd = old_fd;
+        worker_return(w, first, "[\"from the old\"]");
+        WAIT_FOR(w, w->n_idle == 1);
+        w->worker_fd = new_fd;
+    }
+    EXPECT(stream, "from the old");
+    sp_apps_worker_gone(w->apps, old, "retired");
+    (void)close(old_fd);
+    join(w, "queue/join", JOIN(0, "[2]", "t2"), id);
+    worker_call(w, id, "[2]");
+    sp_apps_worker_retire(w->apps, 4242, on_idle, w);
+    WAIT_FOR(w, w->n_idle == 2);
+    client_free(stream);
+    world_free(w);
+}
+
+static void test_the_queue_is_shown_as_json(void **state)
+{
+    struct world *w = world_new(NULL);
+    json_t *queue;
+    char id[33];
+
+    (void)state;
+    worker_ready(w);
+    join(w, "queue/join", JOIN(0, "[1]", "q"), id);
+    join(w, "queue/join", JOIN(0, "[2]", "q"), id);
+    queue = sp_apps_queue_json(w->apps, SPACE, true);
+    assert_non_null(queue);
+    assert_int_equal(json_integer_value(json_object_get(queue, "waiting")), 1);
+    assert_int_equal(json_integer_value(json_object_get(queue, "running")), 1);
+    assert_int_equal(json_array_size(json_object_get(queue, "entries")), 2);
+    assert_int_equal(json_array_size(json_object_get(queue, "functions")), 4);
+    json_decref(queue);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_echo_goes_through_the_queue),
+        cmocka_unit_test(test_paths_work_without_the_prefix),
+        cmocka_unit_test(test_a_generator_sends_whole_values_then_edits),
+        cmocka_unit_test(test_yields_are_paid_with_credits),
+        cmocka_unit_test(test_progress_and_log_are_passed_on),
+        cmocka_unit_test(test_an_exception_is_a_completed_message_without_success),
+        cmocka_unit_test(test_a_waiting_request_is_cancelled_with_nulls),
+        cmocka_unit_test(test_a_running_generator_is_cancelled_with_its_last_value),
+        cmocka_unit_test(test_a_cancel_with_the_session_of_another_does_nothing),
+        cmocka_unit_test(test_a_full_queue_says_so_in_gradios_words),
+        cmocka_unit_test(test_wrong_requests_are_refused_with_a_sentence),
+        cmocka_unit_test(test_what_a_session_may_queue_is_bounded),
+        cmocka_unit_test(test_a_stream_that_comes_back_within_the_grace_loses_nothing),
+        cmocka_unit_test(test_after_the_grace_a_running_request_is_cancelled),
+        cmocka_unit_test(test_a_join_whose_stream_never_opens_is_abandoned),
+        cmocka_unit_test(test_a_worker_that_goes_loses_what_ran_in_it),
+        cmocka_unit_test(test_garbage_ends_the_worker_and_says_why),
+        cmocka_unit_test(test_a_line_without_end_ends_the_worker),
+        cmocka_unit_test(test_a_config_request_waits_for_the_worker),
+        cmocka_unit_test(test_a_stopped_app_is_503_with_its_stage),
+        cmocka_unit_test(test_call_returns_an_id_and_a_fetch_its_values),
+        cmocka_unit_test(test_call_v2_takes_named_arguments),
+        cmocka_unit_test(test_run_answers_with_the_result),
+        cmocka_unit_test(test_a_run_whose_client_goes_is_cancelled),
+        cmocka_unit_test(test_states_may_be_left_out),
+        cmocka_unit_test(test_a_heartbeat_stays_open_and_its_end_ends_the_session),
+        cmocka_unit_test(test_after_a_crash_what_waited_runs_once_and_what_ran_is_lost),
+        cmocka_unit_test(test_a_removed_space_lets_everybody_go),
+        cmocka_unit_test(test_a_new_worker_takes_over_and_the_old_one_finishes),
+        cmocka_unit_test(test_the_queue_is_shown_as_json),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
