@@ -216,6 +216,11 @@ exec_worker(const struct init *init, gid_t tag, char **argv, char **env, const i
 
     (void)setsid();
     sp_privs_reset_signals();
+    /* Its own /proc files are closed to a process that is not dumpable; nobody can look meanwhile.
+     */
+    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    sp_privs_oom_score(SP_PRIVS_OOM_WORKER);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     failed[1] = 1;
     failed[0] = arrange_fds(fds[0], fds[1], &report);
     if (failed[0] == 0) {

@@ -64,6 +64,35 @@ int sp_privs_reduce(struct sp_error *err)
     return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "drop the capabilities") : 0;
 }
 
+int sp_privs_keep_launcher(struct sp_error *err)
+{
+    static const unsigned needed[] = {
+        CAP_SYS_ADMIN,       /* mounts and namespaces */
+        CAP_NET_ADMIN,       /* loopback up */
+        CAP_SETUID,          /* id maps; workers */
+        CAP_SETGID,          /* the same */
+        CAP_SETPCAP,         /* emptying bounding sets */
+        CAP_CHOWN,           /* folders of the layer */
+        CAP_FOWNER,          /* their modes */
+        CAP_DAC_OVERRIDE,    /* the state folder is the daemon's */
+        CAP_DAC_READ_SEARCH, /* a checkout under a closed home */
+        CAP_KILL,            /* the last resort */
+        CAP_MKNOD,           /* five device nodes */
+        CAP_SYS_PTRACE,      /* /proc/PID/ns of a child that is not dumpable */
+        CAP_SYS_RESOURCE,    /* OOM scores that stay */
+    };
+    uint32_t mask = 0;
+    int r;
+
+    for (size_t i = 0; i < SP_LEN(needed); i++)
+        mask |= 1u << needed[i];
+    for (unsigned long cap = 0; cap < 64; cap++)
+        if ((cap >= 32 || !(mask & 1u << cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+            break; /* past the last one, or an ordinary user, who has nothing to drop */
+    r = set_caps(mask);
+    return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "drop capabilities") : 0;
+}
+
 int sp_privs_drop_all(void)
 {
     return set_caps(0);
@@ -112,12 +141,14 @@ void sp_privs_reset_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void sp_privs_oom_score(void)
+void sp_privs_oom_score(int score)
 {
+    char text[8];
+    int n = snprintf(text, sizeof(text), "%d", score);
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
     if (fd < 0)
         return;
-    (void)!write(fd, "500", 3);
+    (void)!write(fd, text, (size_t)n);
     (void)close(fd);
 }

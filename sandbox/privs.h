@@ -24,7 +24,15 @@ void sp_privs_rlimits(const struct sp_launch_limits *limits);
 void sp_privs_new_keyring(void);
 /* Unblocks all signals and puts each back to its default. */
 void sp_privs_reset_signals(void);
-/* Everyone in the sandbox goes before the host's own processes; cannot be lowered again inside. */
-void sp_privs_oom_score(void);
+/*
+ * Everyone in the sandbox goes before the host's own processes, and workers go before pid 1. For
+ * pid 1, while it is real root: with CAP_SYS_RESOURCE the score then cannot be lowered inside.
+ */
+void sp_privs_oom_score(int score);
+#define SP_PRIVS_OOM_PID1   300
+#define SP_PRIVS_OOM_WORKER 500
+
+/* For the launcher: only what its work needs, for good; bounding set included. */
+int sp_privs_keep_launcher(struct sp_error *err);
 
 #endif

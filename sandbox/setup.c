@@ -158,7 +158,7 @@ int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err)
     if (r < 0)
         return r;
     mark(plan, "groups");
-    sp_privs_oom_score(); /* by the host's /proc, which the next step takes away */
+    sp_privs_oom_score(SP_PRIVS_OOM_PID1); /* by the host's /proc, which the next step takes away */
     if (plan->isolate & SP_ISOLATE_MOUNT)
         r = sp_mounts_enter(&plan->mounts, err);
     mark(plan, "mounts");

@@ -27,6 +27,7 @@
 #include "sandbox/init.h"
 #include "sandbox/launcher/doctor.h"
 #include "sandbox/launcher/launcher-internal.h"
+#include "sandbox/privs.h"
 
 #define SWEEP_WAIT_MS 5000
 #define CLOSE_WAIT_MS 10000
@@ -169,7 +170,9 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
     if (!has_groups)
         l->isolate &= ~(unsigned)SP_ISOLATE_LIMITS;
 
-    r = sp_seccomp_compile(&l->seccomp, err);
+    r = sp_privs_keep_launcher(err);
+    if (r == 0)
+        r = sp_seccomp_compile(&l->seccomp, err);
     if (r < 0 || !(l->isolate & SP_ISOLATE_MOUNT))
         return r;
     r = sp_rootfs_leave_host(err);

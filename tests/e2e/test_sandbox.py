@@ -338,15 +338,16 @@ class Limits(Case):
         self.l.stop(box, grace_ms=0)
 
     def test_cpu_stays_within_the_quota(self):  # 29
-        box = self.l.sandbox(cpu=400, pids=100, memory=1 << 30)
+        box = self.l.sandbox(cpu=200, pids=100, memory=1 << 30)
         worker = self.start("hogs.py", "burn", sandbox=box, until=b"burning")
         time.sleep(0.5)  # the threads begin; what is measured is a rate, not an event
         first, began = self.l.ask(launch.USAGE, sandbox=box).usage, time.monotonic()
         time.sleep(3.0)
         second, ended = self.l.ask(launch.USAGE, sandbox=box).usage, time.monotonic()
         rate = (second.cpu_ns - first.cpu_ns) / 1e9 / (ended - began)
-        self.assertLess(rate, 0.4 * 1.08)
-        self.assertGreater(second.throttled_ns, first.throttled_ns)
+        self.assertLess(rate, 0.2 * 1.1)
+        if rate > 0.2 * 0.9:  # on a machine that is busy with other things it may not get that far
+            self.assertGreater(second.throttled_ns, first.throttled_ns)
         self.l.stop(box, grace_ms=0)
         self.l.event(launch.WORKER_EXITED, worker=worker)
 
