@@ -118,9 +118,14 @@ class Form(Layout):
         self.props = {"scale": scale, "min_width": min_width}
 
     def common_props(self):
-        widths = [getattr(child, "min_width", None) or 0 for child in self.children]
-        scales = [getattr(child, "scale", None) or 0 for child in self.children]
-        return {"min_width": sum(widths) if len(widths) > 1 else max(widths or [0]), "scale": max(scales or [0])}
+        """In a row the form stands for its fields: it takes the width they would take."""
+        if self.parent is None or self.parent.type != "row":
+            return {}
+        scales = [getattr(child, "scale", None) for child in self.children]
+        return {
+            "scale": sum(1 if scale is None else scale for scale in scales),
+            "min_width": sum(getattr(child, "min_width", None) or 0 for child in self.children),
+        }
 
 
 COSMETIC = (

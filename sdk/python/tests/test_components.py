@@ -303,7 +303,11 @@ class Documents(WorkerTest):
                 if found is not None:
                     return found
 
-        self.assertEqual(by_id[parent(self.worker.config["layout"])]["type"], "form")
+        form = by_id[parent(self.worker.config["layout"])]
+        self.assertEqual(form["type"], "form")
+        self.assertEqual((form["props"]["scale"], form["props"]["min_width"]), (2, 320))
+        others = [c["props"] for c in by_id.values() if c["type"] == "form" and c["id"] != form["id"]]
+        self.assertEqual({(p["scale"], p["min_width"]) for p in others}, {(0, 0)})
 
     def test_info_has_parameters_without_state_and_with_defaults(self):
         named = self.worker.info["named_endpoints"]
