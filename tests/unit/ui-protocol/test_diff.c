@@ -87,6 +87,19 @@ static void test_an_inserted_value_is_not_shared_with_the_edits(void **state)
         json_integer_value(json_object_get(json_array_get(json_array_get(value, 0), 0), "a")), 2);
 }
 
+static void test_a_replacing_value_is_not_shared_with_the_edits(void **state)
+{
+    SP_AUTO_JSON json_t *value = json_pack("[n]");
+    SP_AUTO_JSON json_t *ops =
+        json_pack("[[[s,[],{s:[]}], [s,[s,i],i]]]", "replace", "a", "add", "a", 0, 7);
+    SP_AUTO_JSON json_t *before = json_deep_copy(ops);
+    struct sp_error err;
+
+    (void)state;
+    assert_int_equal(sp_diff_apply(&value, ops, &err), 0);
+    assert_true(json_equal(ops, before));
+}
+
 /* `n` times `item`, in brackets. */
 static void put_list(struct sp_buf *out, const char *item, size_t n)
 {
@@ -153,11 +166,38 @@ static void test_edits_cannot_nest_without_limit(void **state)
     assert_in_range(yields, 60, 64);
 }
 
+/* A path of 40 steps and a value of 40 levels: each is allowed, together they are not. */
+static void test_path_and_value_count_together_towards_the_depth(void **state)
+{
+    struct sp_error err;
+
+    (void)state;
+    for (int levels = 23; levels <= 24; levels++) {
+        SP_AUTO_JSON json_t *value = json_array();
+        SP_AUTO_JSON json_t *path = json_array();
+        SP_AUTO_JSON json_t *ops = NULL;
+        json_t *deep = json_array();
+        json_t *tree = json_array();
+
+        for (int i = 1; i < levels; i++)
+            deep = json_pack("[o]", deep);
+        for (int i = 1; i < 40; i++)
+            tree = json_pack("[o]", tree);
+        for (int i = 0; i < 40; i++)
+            json_array_append_new(path, json_integer(0));
+        json_array_append_new(value, tree);
+        ops = json_pack("[[[s,O,o]]]", "add", path, deep);
+        assert_int_equal(sp_diff_apply(&value, ops, &err) == 0, levels == 23);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_edits_do_what_the_table_says),
         cmocka_unit_test(test_an_inserted_value_is_not_shared_with_the_edits),
+        cmocka_unit_test(test_a_replacing_value_is_not_shared_with_the_edits),
+        cmocka_unit_test(test_path_and_value_count_together_towards_the_depth),
         cmocka_unit_test(test_edits_cannot_grow_without_limit),
         cmocka_unit_test(test_edits_cannot_nest_without_limit),
     };

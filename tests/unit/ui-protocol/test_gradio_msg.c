@@ -87,15 +87,14 @@ static void test_running_reads_as_gradio_writes_it(void **state)
         SP_SLICE(
             "[{\"index\":0,\"length\":3,\"unit\":\"steps\",\"progress\":null,\"desc\":\"step\"}]"));
     expect("{\"msg\":\"progress\"," EV ",\"progress_data\":[{\"index\":0,\"length\":3,\"unit\":"
-                                       "\"steps\",\"progress\":null,\"desc\":\"step\"}]}");
+           "\"steps\",\"progress\":null,\"desc\":\"step\"}]}");
     sp_gradio_put_log(&out, &sse,
                       &(struct sp_gradio_log){SP_SLICE("\"note\""), "info", SP_SLICE("\"Info\""),
                                               SP_SLICE("10.0"), true});
     expect("{\"msg\":\"log\"," EV ",\"log\":\"note\",\"level\":\"info\",\"duration\":10.0,"
-                                  "\"visible\":true,\"title\":\"Info\"}");
+           "\"visible\":true,\"title\":\"Info\"}");
     sp_gradio_put_generating(&out, &sse, &first);
-    expect("{\"msg\":\"process_generating\"," EV
-           ",\"output\":{\"data\":[\"abc0 "
+    expect("{\"msg\":\"process_generating\"," EV ",\"output\":{\"data\":[\"abc0 "
            "\"],\"is_generating\":true,\"duration\":0.05067,\"average_duration\":0.05067,\"render_"
            "config\":null,\"changed_state_ids\":[],\"used_cache\":null},\"success\":true,\"time_"
            "limit\":null}");
@@ -114,8 +113,7 @@ static void test_the_end_reads_as_gradio_writes_it(void **state)
            "cache\":null},\"success\":true,\"title\":null,\"used_cache\":null,\"cache_duration\":0."
            "201213,\"avg_time\":0.201214}");
     sp_gradio_put_failed(&out, &sse, &failure, "failed");
-    expect("{\"msg\":\"process_completed\"," EV
-           ",\"output\":{\"error\":\"boom: "
+    expect("{\"msg\":\"process_completed\"," EV ",\"output\":{\"error\":\"boom: "
            "x\",\"duration\":10,\"visible\":true,\"title\":\"Error\"},\"success\":false,\"title\":"
            "\"Error\",\"used_cache\":null,\"cache_duration\":null,\"avg_time\":null}");
     sp_gradio_put_cancelled(&out, &sse, (struct sp_slice){0}, 2);

@@ -69,6 +69,12 @@ static const struct {
     {"no control byte in a value", 400,
      SP_SLICE("GET / HTTP/1.1\r\n" H "X: aaaaaaaaaa\x02\r\n\r\n")},
     {"no DEL in a value", 400, SP_SLICE("GET / HTTP/1.1\r\n" H "X: aaaaaaaaaa\x7F\r\n\r\n")},
+    {"no DEL in a value, with text around it", 400,
+     SP_SLICE("GET / HTTP/1.1\r\n" H "X: aaaaaaaaaa\x7F"
+              "aaaaaaaaaaaaaaaaaaaaaa\r\n\r\n")},
+    {"no control byte in a value, with text around it", 400,
+     SP_SLICE("GET / HTTP/1.1\r\n" H "X: aaaaaaaaaa\x1F"
+              "aaaaaaaaaaaaaaaaaaaaaa\r\n\r\n")},
     {"no folded line", 400, SP_SLICE("GET / HTTP/1.1\r\n" H "X: a\r\n b\r\n\r\n")},
     {"no folded line with a tab", 400, SP_SLICE("GET / HTTP/1.1\r\n" H "X: a\r\n\tb\r\n\r\n")},
     {"the first header is not folded", 400, SP_SLICE("GET / HTTP/1.1\r\n " H "\r\n")},

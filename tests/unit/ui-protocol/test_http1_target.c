@@ -64,6 +64,18 @@ static void test_percent_decoding_needs_room_for_the_terminator(void **state)
     assert_int_equal(sp_http_percent_decode(SP_SLICE(""), false, out, 0), -1);
 }
 
+/* The digits behind the end are somebody else's. */
+static void test_an_escape_is_not_completed_from_beyond_the_end(void **state)
+{
+    char out[8];
+
+    (void)state;
+    assert_int_equal(sp_http_percent_decode(sp_slice("a%41", 3), false, out, sizeof(out)), -1);
+    assert_int_equal(sp_http_percent_decode(sp_slice("a%41", 2), false, out, sizeof(out)), -1);
+    assert_int_equal(sp_http_form_decode(sp_slice("a%41", 3), out, sizeof(out)), -1);
+    assert_int_equal(sp_http_percent_decode(sp_slice("a%41", 4), false, out, sizeof(out)), 2);
+}
+
 static void test_query_parameters_are_found_by_their_whole_name(void **state)
 {
     struct sp_slice q = SP_SLICE("ab=0&a=1%20x+y&flag&a=2&=3&e=");
@@ -112,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_percent_decoding_takes_and_refuses_what_the_table_says),
         cmocka_unit_test(test_percent_decoding_needs_room_for_the_terminator),
+        cmocka_unit_test(test_an_escape_is_not_completed_from_beyond_the_end),
         cmocka_unit_test(test_query_parameters_are_found_by_their_whole_name),
         cmocka_unit_test(test_every_byte_comes_back_from_encoding_and_decoding),
     };

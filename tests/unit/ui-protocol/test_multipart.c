@@ -193,6 +193,8 @@ static const struct {
     {"a single dash behind a boundary", SP_SLICE("--XyZ-\r\n")},
     {"a dash behind white space", SP_SLICE("--XyZ --\r\n")},
     {"LF alone behind a boundary", SP_SLICE("--XyZ\n")},
+    {"two CR behind a boundary", SP_SLICE("--XyZ\r\r\n")},
+    {"CR and a space behind a boundary", SP_SLICE("--XyZ\r \r\n")},
     {"CR alone behind a boundary", SP_SLICE("--XyZ\rX")},
     {"a part without headers", SP_SLICE("--XyZ\r\n\r\nx\r\n--XyZ--")},
     {"a part without a name", SP_SLICE("--XyZ\r\nContent-Disposition: form-data\r\n\r\n")},
