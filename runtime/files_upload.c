@@ -275,6 +275,8 @@ static void pump(struct upload *up)
 static bool on_data(struct sp_exchange *ex, void *arg, struct sp_slice piece)
 {
     struct upload *up = arg;
+    struct sp_server *server = up->server;
+    uint64_t id = up->ex;
 
     if (piece.len == 0)
         up->input_ended = true;
@@ -282,7 +284,8 @@ static bool on_data(struct sp_exchange *ex, void *arg, struct sp_slice piece)
     sp_exchange_pause_body(ex, true);
     if (!up->writing)
         pump(up);
-    return sp_exchange_find(up->server, up->ex) != NULL;
+    /* The pump may have answered, and freed the upload with it. */
+    return sp_exchange_find(server, id) != NULL;
 }
 
 /* --- the request
