@@ -45,10 +45,12 @@ static bool is_shallow(const json_t *value, size_t max)
         return true;
     if (max == 0)
         return false;
-    json_array_foreach((json_t *)(uintptr_t)value, i,
-                       item) if (!is_shallow(item, max - 1)) return false;
-    json_object_foreach((json_t *)(uintptr_t)value, key,
-                        item) if (!is_shallow(item, max - 1)) return false;
+    json_array_foreach ((json_t *)(uintptr_t)value, i, item)
+        if (!is_shallow(item, max - 1))
+            return false;
+    json_object_foreach ((json_t *)(uintptr_t)value, key, item)
+        if (!is_shallow(item, max - 1))
+            return false;
     return true;
 }
 
@@ -112,8 +114,7 @@ static bool walk(struct editor *ed, const json_t *path, struct place *at)
     return true;
 }
 
-/* --- the four actions
- * ------------------------------------------------------------------------------ */
+/* --- the four actions ------------------------------------------------------------------------- */
 
 static bool replace(struct editor *ed, const struct place *at, const json_t *value)
 {

@@ -67,8 +67,7 @@ void sp_msg_put_seconds(struct sp_buf *out, const char *key, int64_t us)
     (void)sp_buf_append(out, fraction, len);
 }
 
-/* --- the frame of a message
- * ------------------------------------------------------------------------ */
+/* --- the frame of a message ------------------------------------------------------------------- */
 
 static void begin(struct sp_buf *out, const struct sp_gradio_head *head, const char *msg)
 {
@@ -84,8 +83,7 @@ static void end(struct sp_buf *out, const struct sp_gradio_head *head)
     sp_msg_put(out, "}");
 }
 
-/* --- while waiting
- * ----------------------------------------------------------------------------------- */
+/* --- while waiting ---------------------------------------------------------------------------- */
 
 void sp_gradio_put_estimation(struct sp_buf *out, const struct sp_gradio_head *head, int64_t rank,
                               uint32_t queue_size, int64_t eta_us)
@@ -117,8 +115,7 @@ void sp_gradio_put_ws_plain(struct sp_buf *out, const char *msg)
     sp_msg_put(out, "}");
 }
 
-/* --- while running
- * ------------------------------------------------------------------------------------- */
+/* --- while running ---------------------------------------------------------------------------- */
 
 void sp_gradio_put_starts(struct sp_buf *out, const struct sp_gradio_head *head, int64_t eta_us)
 {
@@ -174,8 +171,7 @@ void sp_gradio_put_generating(struct sp_buf *out, const struct sp_gradio_head *h
     end(out, head);
 }
 
-/* --- the end of an event
- * -------------------------------------------------------------------------------- */
+/* --- the end of an event ---------------------------------------------------------------------- */
 
 /* From behind `output` to the end of the message; `title` is raw. */
 static void end_completed(struct sp_buf *out, const struct sp_gradio_head *head, bool success,
@@ -235,8 +231,7 @@ void sp_gradio_put_failed(struct sp_buf *out, const struct sp_gradio_head *head,
     end_completed(out, head, false, title_of(failure), -1, -1, outcome);
 }
 
-/* --- the stream
- * -------------------------------------------------------------------------------------------- */
+/* --- the stream ------------------------------------------------------------------------------- */
 
 void sp_gradio_put_heartbeat(struct sp_buf *out)
 {
@@ -255,8 +250,7 @@ void sp_gradio_put_unexpected_error(struct sp_buf *out, const char *message, boo
     sp_msg_put(out, ",\"success\":false}");
 }
 
-/* --- bodies of plain answers
- * ------------------------------------------------------------------------------- */
+/* --- bodies of plain answers ------------------------------------------------------------------ */
 
 void sp_gradio_put_output(struct sp_buf *out, const struct sp_gradio_output *output)
 {

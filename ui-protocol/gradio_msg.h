@@ -24,8 +24,7 @@ struct sp_error;
 #define SP_GRADIO_SESSION_MAX 128  /* bytes of a session_hash */
 #define SP_GRADIO_DATA_MAX    1000 /* entries of `data` */
 
-/* --- server to client
- * ------------------------------------------------------------------------------ */
+/* --- server to client ------------------------------------------------------------------------- */
 
 enum sp_gradio_dialect {
     SP_GRADIO_SSE, /* sse (v0) to sse_v3: event_id in every message */
@@ -105,8 +104,7 @@ void sp_gradio_put_close_stream(struct sp_buf *out);
 void sp_gradio_put_unexpected_error(struct sp_buf *out, const char *message,
                                     bool session_not_found);
 
-/* --- bodies of plain answers
- * ------------------------------------------------------------------------ */
+/* --- bodies of plain answers ------------------------------------------------------------------ */
 
 /* The `output` object alone: the answer of /run. */
 void sp_gradio_put_output(struct sp_buf *out, const struct sp_gradio_output *output);
@@ -121,8 +119,7 @@ void sp_gradio_put_detail(struct sp_buf *out, const char *detail);
 /* {"detail":"Queue is full. Max size is N and size is M."}; answered with 503. */
 void sp_gradio_put_queue_full(struct sp_buf *out, uint64_t max_size, uint64_t size);
 
-/* --- client to server
- * ------------------------------------------------------------------------------- */
+/* --- client to server ------------------------------------------------------------------------- */
 
 /*
  * What a client may say of a job. Decoding fails with SP_ERR_INVALID that names the field. Slices

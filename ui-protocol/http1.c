@@ -1,6 +1,7 @@
 #include "ui-protocol/http1.h"
 
 #include "base/mem.h"
+#include "ui-protocol/http1-internal.h"
 
 #define METHOD_MAX    32 /* longest registered: UPDATEREDIRECTREF, 17 */
 #define CL_DIGITS_MAX 18
@@ -56,8 +57,7 @@ static enum step refuse(struct parser *p, int status, const char *reason)
     return BAD;
 }
 
-/* --- the request line
- * ----------------------------------------------------------------------------- */
+/* --- the request line ------------------------------------------------------------------------- */
 
 static enum sp_http_method method_of(struct sp_slice s)
 {
@@ -121,8 +121,7 @@ static enum step parse_version(struct parser *p)
     return OK;
 }
 
-/* --- host and target
- * ------------------------------------------------------------------------------ */
+/* --- host and target -------------------------------------------------------------------------- */
 
 static bool is_hex_digit(char c)
 {
@@ -207,8 +206,7 @@ static enum step split_target(struct parser *p)
     return refuse(p, 400, "the request target is neither a path nor an http address");
 }
 
-/* --- headers that the framing depends on
- * ------------------------------------------------------------ */
+/* --- headers that the framing depends on ------------------------------------------------------ */
 
 static enum step note_host(struct parser *p, struct sp_slice value)
 {
@@ -240,16 +238,6 @@ static enum step note_encoding(struct parser *p, struct sp_slice value)
     return OK;
 }
 
-static bool list_has(struct sp_slice list, const char *token)
-{
-    struct sp_slice item;
-
-    while (sp_slice_split(&list, ',', &item))
-        if (sp_slice_eq_nocase(sp_slice_trim(item), token))
-            return true;
-    return false;
-}
-
 static void note_connection(struct parser *p, struct sp_slice list)
 {
     struct sp_slice item;
@@ -279,14 +267,13 @@ static enum step note_header(struct parser *p, struct sp_slice name, struct sp_s
         return OK;
     case 7:
         if (sp_slice_eq_nocase(name, "upgrade"))
-            p->to_websocket |= list_has(value, "websocket");
+            p->to_websocket |= sp_http_list_has(value, "websocket");
         return OK;
     default: return OK;
     }
 }
 
-/* --- header lines
- * ---------------------------------------------------------------------------------- */
+/* --- header lines ----------------------------------------------------------------------------- */
 
 #define EACH(byte) (0x0101010101010101ull * (byte))
 
@@ -391,8 +378,7 @@ static enum step parse_headers(struct parser *p)
     }
 }
 
-/* --- the head as a whole
- * ----------------------------------------------------------------------------- */
+/* --- the head as a whole ---------------------------------------------------------------------- */
 
 static enum step finish(struct parser *p)
 {
@@ -449,64 +435,4 @@ long sp_http_parse_request(const char *data, size_t len, struct sp_http_request 
         return 0;
     (void)refuse(&p, 431, "the request head is longer than 32 KiB");
     return -1;
-}
-
-/* --- reading a request
- * -------------------------------------------------------------------------------- */
-
-const char *sp_http_method_to_string(enum sp_http_method method)
-{
-    static const char *const names[] = {
-        [SP_HTTP_GET] = "GET",         [SP_HTTP_HEAD] = "HEAD",   [SP_HTTP_POST] = "POST",
-        [SP_HTTP_PUT] = "PUT",         [SP_HTTP_PATCH] = "PATCH", [SP_HTTP_DELETE] = "DELETE",
-        [SP_HTTP_OPTIONS] = "OPTIONS", [SP_HTTP_OTHER] = "OTHER",
-    };
-
-    return names[method];
-}
-
-struct sp_slice sp_http_header(const struct sp_http_request *req, const char *name)
-{
-    for (size_t i = 0; i < req->n_headers; i++)
-        if (sp_slice_eq_nocase(req->headers[i].name, name))
-            return req->headers[i].value;
-    return (struct sp_slice){0};
-}
-
-/* The value of `name` in one Cookie header (RFC 6265 4.2.1). */
-static struct sp_slice find_cookie(struct sp_slice cookies, const char *name)
-{
-    size_t n = strlen(name);
-    struct sp_slice item;
-
-    while (sp_slice_split(&cookies, ';', &item)) {
-        item = sp_slice_trim(item);
-        if (item.len > n && item.ptr[n] == '=' && memcmp(item.ptr, name, n) == 0)
-            return sp_slice(item.ptr + n + 1, item.len - n - 1);
-    }
-    return (struct sp_slice){0};
-}
-
-struct sp_slice sp_http_cookie(const struct sp_http_request *req, const char *name)
-{
-    for (size_t i = 0; i < req->n_headers; i++) {
-        struct sp_slice found;
-
-        if (!sp_slice_eq_nocase(req->headers[i].name, "cookie"))
-            continue;
-        found = find_cookie(req->headers[i].value, name);
-        if (found.ptr)
-            return found;
-    }
-    return (struct sp_slice){0};
-}
-
-bool sp_http_header_has_token(const struct sp_http_request *req, const char *name,
-                              const char *token)
-{
-    for (size_t i = 0; i < req->n_headers; i++)
-        if (sp_slice_eq_nocase(req->headers[i].name, name) &&
-            list_has(req->headers[i].value, token))
-            return true;
-    return false;
 }

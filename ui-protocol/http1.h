@@ -80,7 +80,7 @@ struct sp_slice sp_http_cookie(const struct sp_http_request *req, const char *na
 bool sp_http_header_has_token(const struct sp_http_request *req, const char *name,
                               const char *token);
 
-/* --- request bodies ------------------------------------------------------------------------- */
+/* --- request bodies --------------------------------------------------------------------------- */
 
 /* Takes the framing off a body, whichever it is, piece by piece. */
 struct sp_http_body_decoder {
@@ -101,7 +101,7 @@ void sp_http_body_init(struct sp_http_body_decoder *dec, const struct sp_http_re
 int sp_http_body_feed(struct sp_http_body_decoder *dec, const char *data, size_t len,
                       size_t *ret_used, struct sp_slice *ret_piece, struct sp_http_fail *fail);
 
-/* --- targets -------------------------------------------------------------------------------- */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 /*
  * Decodes %XX once into `ret` (terminated) and returns the length, or -1 when an escape is broken,
@@ -118,7 +118,7 @@ long sp_http_form_decode(struct sp_slice in, char *ret, size_t size);
 /* Everything but unreserved characters and, with keep_slash, '/' becomes %XX. */
 bool sp_http_percent_encode(struct sp_slice in, bool keep_slash, struct sp_buf *out);
 
-/* --- responses ------------------------------------------------------------------------------ */
+/* --- responses -------------------------------------------------------------------------------- */
 
 /*
  * Writes "HTTP/1.1 status reason", Date (cached per second) and Server. Then come

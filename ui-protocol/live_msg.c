@@ -5,8 +5,7 @@
 #include "base/mem.h"
 #include "ui-protocol/msg-internal.h"
 
-/* --- server to client
- * ------------------------------------------------------------------------------ */
+/* --- server to client ------------------------------------------------------------------------- */
 
 static void end(struct sp_buf *out, uint64_t seq)
 {
@@ -101,8 +100,7 @@ void sp_live_put_seq(struct sp_buf *out, size_t start, uint64_t seq)
     end(out, seq);
 }
 
-/* --- client to server
- * ------------------------------------------------------------------------------- */
+/* --- client to server ------------------------------------------------------------------------- */
 
 enum field {
     F_TYPE,

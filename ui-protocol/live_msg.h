@@ -19,8 +19,7 @@ struct sp_error;
 
 #define SP_LIVE_TOKEN_MAX 64 /* session, secret, epoch, ref */
 
-/* --- server to client
- * ------------------------------------------------------------------------------ */
+/* --- server to client ------------------------------------------------------------------------- */
 
 struct sp_live_hello {
     const char *session;
@@ -60,8 +59,7 @@ void sp_live_put_bye(struct sp_buf *out, const char *reason);
  */
 void sp_live_put_seq(struct sp_buf *out, size_t start, uint64_t seq);
 
-/* --- client to server
- * ------------------------------------------------------------------------------- */
+/* --- client to server ------------------------------------------------------------------------- */
 
 enum sp_live_type { SP_LIVE_HELLO, SP_LIVE_JOIN, SP_LIVE_CANCEL, SP_LIVE_ACK, SP_LIVE_PING };
 

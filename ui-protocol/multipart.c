@@ -92,8 +92,7 @@ static bool next_param(struct sp_slice *in, struct sp_slice *ret_name, char *ret
     return true;
 }
 
-/* --- the boundary
- * ----------------------------------------------------------------------------------- */
+/* --- the boundary ----------------------------------------------------------------------------- */
 
 /* RFC 2046 5.1.1: bchars, not ending in a space. */
 static bool boundary_is_valid(const char *s)
@@ -136,8 +135,7 @@ bool sp_multipart_init(struct sp_multipart *mp, struct sp_slice content_type)
     return found == 1 && rest.len == 0;
 }
 
-/* --- the head of a part
- * ------------------------------------------------------------------------------ */
+/* --- the head of a part ----------------------------------------------------------------------- */
 
 static enum sp_multipart_event bad(struct sp_multipart *mp, const char *why)
 {
@@ -243,8 +241,7 @@ static enum sp_multipart_event collect_head(struct sp_multipart *mp, struct sp_s
     return SP_MULTIPART_MORE;
 }
 
-/* --- delimiters and data
- * -------------------------------------------------------------------------------- */
+/* --- delimiters and data ---------------------------------------------------------------------- */
 
 /*
  * How many bytes at the front cannot belong to a delimiter. A boundary holds no CR, so that only a

@@ -103,8 +103,7 @@ void sp_worker_put_shutdown(struct sp_buf *out, uint64_t grace_ms)
     put(out, "}\n");
 }
 
-/* --- the request object
- * ----------------------------------------------------------------------------- */
+/* --- the request object ----------------------------------------------------------------------- */
 
 /* The hub's own secrets, and what concerns only the connection to the hub. */
 static bool is_hidden(struct sp_slice name)

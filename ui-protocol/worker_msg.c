@@ -143,8 +143,7 @@ static int64_t to_us(struct sp_slice number)
     return seconds >= 0 && seconds < 3.2e8 ? (int64_t)(seconds * 1e6 + 0.5) : -1;
 }
 
-/* --- one function per type
- * ------------------------------------------------------------------------- */
+/* --- one function per type -------------------------------------------------------------------- */
 
 static void read_request(struct reader *r, struct sp_worker_msg *msg)
 {

@@ -27,8 +27,7 @@ struct sp_http_request;
 #define SP_WORKER_API_NAME_MAX  128
 #define SP_WORKER_SESSION_MAX   128
 
-/* --- from the worker
- * ------------------------------------------------------------------------------ */
+/* --- from the worker -------------------------------------------------------------------------- */
 
 enum sp_worker_msg_type {
     SP_WORKER_READY,
@@ -112,8 +111,7 @@ struct sp_worker_function {
 int sp_worker_functions_decode(struct sp_slice functions, struct sp_worker_function **ret,
                                size_t *ret_n, struct sp_error *err);
 
-/* --- to the worker: each appends one line with its '\n'
- * ------------------------------------------- */
+/* --- to the worker: each appends one line with its '\n' --------------------------------------- */
 
 struct sp_worker_hello {
     const char *app_file; /* "app.py" */

@@ -13,8 +13,7 @@ enum opcode {
     PONG = 10,
 };
 
-/* --- handshake
- * ------------------------------------------------------------------------------------ */
+/* --- handshake -------------------------------------------------------------------------------- */
 
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -76,8 +75,7 @@ bool sp_ws_handshake(const struct sp_http_request *req, char ret_accept[29], int
     return true;
 }
 
-/* --- frames in
- * ------------------------------------------------------------------------------------- */
+/* --- frames in -------------------------------------------------------------------------------- */
 
 void sp_ws_init(struct sp_ws *ws, size_t max_message)
 {
@@ -308,8 +306,7 @@ enum sp_ws_event sp_ws_feed(struct sp_ws *ws, struct sp_slice *in)
     return event;
 }
 
-/* --- frames out
- * ------------------------------------------------------------------------------------- */
+/* --- frames out ------------------------------------------------------------------------------- */
 
 static void put_head(struct sp_buf *out, uint8_t first, uint8_t mask_bit, size_t len)
 {

@@ -8,8 +8,7 @@
 #include "base/mem.h"
 #include "tests/support/test.h"
 
-/* --- valid or not, beside jansson
- * ------------------------------------------------------------------- */
+/* --- valid or not, beside jansson ------------------------------------------------------------- */
 
 /* Where the scanner differs from jansson, which must hold every value in memory. */
 enum difference {
@@ -177,8 +176,7 @@ static void test_nesting_stops_at_64_levels(void **state)
     }
 }
 
-/* --- fields
- * -------------------------------------------------------------------------------------------- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 static int scan(const char *text, struct sp_scan_field *fields, size_t n)
 {
@@ -247,8 +245,7 @@ static void test_elements_are_walked_one_by_one(void **state)
     assert_int_equal(sp_scan_count(SP_SLICE("[[]]")), 1);
 }
 
-/* --- values
- * ---------------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static const struct {
     const char *text;

@@ -210,8 +210,7 @@ static void test_plain_answers_read_as_gradio_writes_them(void **state)
     expect("{\"error\":\"boom: x\",\"duration\":null,\"visible\":true,\"title\":\"T\"}");
 }
 
-/* --- what clients send
- * --------------------------------------------------------------------------------------- */
+/* --- what clients send ------------------------------------------------------------------------ */
 
 static struct sp_gradio_join parse(const char *body, unsigned need)
 {

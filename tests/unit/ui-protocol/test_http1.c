@@ -16,8 +16,7 @@ static long parse(struct sp_slice head)
     return sp_http_parse_request(head.ptr, head.len, &req, &fail_);
 }
 
-/* --- what is refused
- * ------------------------------------------------------------------------------ */
+/* --- what is refused -------------------------------------------------------------------------- */
 
 #define H "Host: a\r\n"
 
@@ -173,8 +172,7 @@ static void test_a_refusal_does_not_depend_on_how_the_bytes_arrive(void **state)
     }
 }
 
-/* --- what is taken
- * ----------------------------------------------------------------------------------- */
+/* --- what is taken ---------------------------------------------------------------------------- */
 
 static const struct sp_slice accepted[] = {
     SP_SLICE("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -323,8 +321,7 @@ static void test_methods_have_names(void **state)
     assert_int_equal(req.method, SP_HTTP_OTHER);
 }
 
-/* --- limits
- * --------------------------------------------------------------------------------------------- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 /* A head of exactly `size` bytes. */
 static struct sp_slice head_of(size_t size, struct sp_buf *buf)
@@ -393,8 +390,7 @@ static void test_128_headers_fit_and_one_more_does_not(void **state)
     assert_int_equal(fail_.status, 431);
 }
 
-/* --- lookups
- * ---------------------------------------------------------------------------------------------- */
+/* --- lookups ---------------------------------------------------------------------------------- */
 
 static void test_cookies_are_found_in_any_cookie_header(void **state)
 {

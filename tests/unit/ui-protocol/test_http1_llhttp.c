@@ -22,8 +22,7 @@
 
 #define MUTANTS 60000
 
-/* --- heads made by hand: between them they reach every class
- * ---------------------------------------- */
+/* --- heads made by hand: between them they reach every class ---------------------------------- */
 
 #define H "Host: a\r\n"
 
@@ -87,8 +86,7 @@ static const struct sp_slice heads[] = {
     SP_SLICE("GET / HTTP/1.0\r\n" H "Connection: close, keep-alive\r\n\r\n"),
 };
 
-/* --- the classes of disagreement
- * ----------------------------------------------------------------------- */
+/* --- the classes of disagreement -------------------------------------------------------------- */
 
 /* Where we refuse and llhttp does not: by the reason that we give. */
 static const struct {
@@ -147,8 +145,7 @@ static const char *class_of_reading(const struct sp_http_request *req, const str
     return req->keep_alive ? NULL : "keep-alive"; /* only ever sooner closed */
 }
 
-/* --- counting
- * ---------------------------------------------------------------------------------------------- */
+/* --- counting --------------------------------------------------------------------------------- */
 
 static struct {
     const char *class;
@@ -205,8 +202,7 @@ static void compare(struct sp_slice head)
     count(class);
 }
 
-/* --- mutation
- * --------------------------------------------------------------------------------------------- */
+/* --- mutation --------------------------------------------------------------------------------- */
 
 static uint64_t seed = 20260801;
 

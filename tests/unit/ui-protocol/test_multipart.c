@@ -51,8 +51,7 @@ static void test_the_boundary_is_found_or_the_type_refused(void **state)
     }
 }
 
-/* --- transcripts: adjoining DATA events count as one
- * ------------------------------------------------------- */
+/* --- transcripts: adjoining DATA events count as one ------------------------------------------ */
 
 struct recorder {
     struct sp_multipart mp;

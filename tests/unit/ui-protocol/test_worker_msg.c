@@ -202,8 +202,7 @@ static void test_what_is_wrong_with_a_line_is_named(void **state)
     }
 }
 
-/* --- functions
- * ------------------------------------------------------------------------------------------- */
+/* --- functions -------------------------------------------------------------------------------- */
 
 static void test_functions_are_decoded_with_their_lists(void **state)
 {
@@ -303,8 +302,7 @@ static void test_an_app_without_functions_is_an_app(void **state)
     assert_non_null(fns);
 }
 
-/* --- to the worker
- * ---------------------------------------------------------------------------------------- */
+/* --- to the worker ---------------------------------------------------------------------------- */
 
 static void assert_text(struct sp_buf *out, const char *wanted)
 {

@@ -9,8 +9,7 @@
 
 static const uint8_t mask[4] = {0x37, 0xFA, 0x21, 0x3D};
 
-/* --- handshake
- * ------------------------------------------------------------------------------------ */
+/* --- handshake -------------------------------------------------------------------------------- */
 
 #define UP  "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 #define V13 "Sec-WebSocket-Version: 13\r\n"
@@ -64,8 +63,7 @@ static void test_the_handshake_takes_only_what_rfc_6455_asks_for(void **state)
     }
 }
 
-/* --- a transcript of what a feed reports
- * --------------------------------------------------------------- */
+/* --- a transcript of what a feed reports ------------------------------------------------------ */
 
 /* One character and the payload per event, closing with the state at the end of the input. */
 static void record(struct sp_ws *ws, struct sp_slice in, struct sp_buf *log)
@@ -121,8 +119,7 @@ static void expect(struct sp_buf *wire, size_t max_message, const char *wanted)
     sp_buf_reset(wire);
 }
 
-/* --- messages
- * ---------------------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static void test_whole_messages_come_out_whole(void **state)
 {
@@ -184,8 +181,7 @@ static void test_every_length_form_works(void **state)
     }
 }
 
-/* --- what ends the connection
- * ---------------------------------------------------------------------------------- */
+/* --- what ends the connection ----------------------------------------------------------------- */
 
 static const struct {
     const char *rule;
