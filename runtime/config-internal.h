@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+struct sp_error;
+
 enum sp_config_type {
     SP_CONFIG_STR,
     SP_CONFIG_BOOL,
@@ -23,6 +25,8 @@ struct sp_config_row {
     const char *word;
     uint64_t (*resolve)(void); /* NULL: the word means 0 */
     const char *help;
+    /* For texts with a form of their own: 0, or an error that says what is expected. */
+    int (*check)(const char *text, struct sp_error *err);
 };
 
 extern const struct sp_config_row sp_config_rows[];

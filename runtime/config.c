@@ -131,6 +131,21 @@ static int check_bounds(const struct sp_config_row *row, uint64_t value, struct 
     return sp_error_set(err, SP_ERR_INVALID, 0, "%s: expected %s to %s", row->name, min, max);
 }
 
+static int check_text(const struct sp_config_row *row, struct sp_slice text, struct sp_error *err)
+{
+    SP_AUTO_FREE char *terminated = NULL;
+    struct sp_error why = {0};
+    int r;
+
+    if (!row->check)
+        return 0;
+    terminated = sp_slice_dup(text);
+    r = row->check(terminated, &why);
+    if (r < 0)
+        (void)sp_error_set(err, SP_ERR_INVALID, 0, "%s: %s", row->name, why.msg);
+    return r;
+}
+
 static int set_value(struct sp_config *config, const struct sp_config_row *row,
                      struct sp_slice text, const char *source, struct sp_error *err)
 {
@@ -143,8 +158,8 @@ static int set_value(struct sp_config *config, const struct sp_config_row *row,
         if (!parse_number(row, text, &value))
             return sp_error_set(err, SP_ERR_INVALID, 0, "%s: expected %s%s%s", row->name,
                                 expected(row), row->word ? " or " : "", row->word ? row->word : "");
-        if (check_bounds(row, value, err) < 0)
-            return err ? err->sys : -EINVAL;
+        if (check_bounds(row, value, err) < 0 || check_text(row, text, err) < 0)
+            return -EINVAL;
     }
 
     free(setting->text);

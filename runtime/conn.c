@@ -460,7 +460,23 @@ void sp_conn_finish(struct sp_conn *conn)
     sp_wheel_set(&conn->server->wheel, &conn->timer, SP_LINGER_MS);
 }
 
-bool sp_conn_is_idle(const struct sp_conn *conn)
+static bool is_idle(const struct sp_conn *conn)
 {
     return conn->state == SP_CONN_HEAD && !conn->write && conn->in_len == 0;
+}
+
+bool sp_conn_evict(struct sp_server *server)
+{
+    struct sp_conn *oldest = NULL;
+
+    for (uint32_t i = 0; i < server->n_slots; i++) {
+        struct sp_conn *conn = server->slots[i];
+
+        if (conn && is_idle(conn) && (!oldest || conn->timer.tick < oldest->timer.tick))
+            oldest = conn;
+    }
+    if (!oldest)
+        return false;
+    sp_conn_close(oldest);
+    return true;
 }

@@ -56,7 +56,7 @@ static void admit(struct sp_server *server, int fd, const struct sp_address *add
 {
     struct sp_peer *peer = sp_peer_get(server, address);
 
-    if (server->stats.connections >= server->limits.connections) {
+    if (server->stats.connections >= server->limits.connections && !sp_conn_evict(server)) {
         refuse(server, fd, 503, "limit.connections");
     } else if (peer->connections >= server->limits.per_address &&
                !sp_networks_hold(server->trusted, server->n_trusted, address)) {

@@ -12,11 +12,10 @@
 #ifndef SP_RUNTIME_SERVER_INTERNAL_H
 #define SP_RUNTIME_SERVER_INTERNAL_H
 
-#include <netinet/in.h>
-
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "runtime/address.h"
 #include "runtime/server.h"
 #include "runtime/wheel.h"
 #include "ui-protocol/ws.h"
@@ -30,34 +29,15 @@
 #define SP_LINGER_MS    5000 /* how long a client may still send after our last byte */
 #define SP_LINGER_BYTES ((size_t)64 * 1024 * 1024)
 
-/* --- addresses (peer.c) ------------------------------------------------------------------- */
-
-/* IPv6 form; IPv4 as ::ffff:a.b.c.d. */
-struct sp_address {
-    uint8_t bytes[16];
-};
+/* --- how many connections an address holds (peer.c) -------------------------------------- */
 
 struct sp_server;
 
-struct sp_network {
-    struct sp_address base;
-    unsigned bits;
-};
-
-/* How many connections one address (IPv4) or one /64 (IPv6) holds. */
+/* One address (IPv4) or one /64 (IPv6). */
 struct sp_peer {
     unsigned connections;
     uint8_t key[16];
 };
-
-void sp_address_from_sockaddr(const struct sockaddr_storage *from, struct sp_address *ret);
-bool sp_address_parse(struct sp_slice text, struct sp_address *ret);
-void sp_address_to_string(const struct sp_address *address, char *ret, size_t size);
-/* Reads "10.0.0.0/8, ::1"; -1 and the offending piece in err. Free `*ret`. */
-int sp_networks_parse(const char *text, struct sp_network **ret, size_t *ret_n,
-                      struct sp_error *err);
-bool sp_networks_hold(const struct sp_network *networks, size_t n,
-                      const struct sp_address *address);
 
 /* The count of an address; made when it is new. Release it when no connection came of it. */
 struct sp_peer *sp_peer_get(struct sp_server *server, const struct sp_address *address);
@@ -207,8 +187,9 @@ void sp_conn_run_ready(struct sp_server *server);
 /* Sets the one timer to what the state asks for. */
 void sp_conn_arm(struct sp_conn *conn);
 void sp_conn_on_timer(struct sp_wheel_entry *entry);
-/* Nothing happens on it and it may be closed at a stop. */
-bool sp_conn_is_idle(const struct sp_conn *conn);
+/* Closes the connection that has been silent between two requests for longest; false: there is
+ * none. */
+bool sp_conn_evict(struct sp_server *server);
 
 /* output.c: the buffer to append to, and a call after the appending. */
 struct sp_buf *sp_conn_out(struct sp_conn *conn);

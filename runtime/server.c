@@ -3,9 +3,7 @@
 
 #include <signal.h>
 
-#include "base/error.h"
 #include "base/id.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "runtime/config.h"
 #include "runtime/metrics.h"
@@ -32,10 +30,9 @@ static void read_limits(const struct sp_config *config, struct sp_limits *ret)
 static void read_trusted(struct sp_server *server)
 {
     const char *text = sp_config_str(server->options.config, "trusted_proxies");
-    struct sp_error err;
 
-    if (sp_networks_parse(text, &server->trusted, &server->n_trusted, &err) < 0)
-        sp_log(SP_LOG_ERROR, "server.trusted_proxies", "err.msg=%s", sp_log_quoted(err.msg));
+    if (sp_networks_parse(text, &server->trusted, &server->n_trusted, NULL) < 0)
+        abort(); /* the configuration has checked it */
 }
 
 /* --- one turn of the loop ----------------------------------------------------------------- */

@@ -98,6 +98,12 @@ static void test_a_wrong_file_is_refused_whole_with_its_line(void **state)
            ":2: queue.max_size: expected a number such as 100 or none");
     refuse("limit.connections = 7\ninsecure_http = maybe\n",
            ":2: insecure_http: expected true or false");
+    refuse("limit.connections = 7\ntrusted_proxies = 10.0.0.0/8, me\n",
+           ":2: trusted_proxies: 'me' is not an address or a network");
+    refuse("limit.connections = 7\nlog.level = loud\n",
+           ":2: log.level: expected debug, info, warn or error");
+    refuse("limit.connections = 7\npublic_url = example.org\n",
+           ":2: public_url: expected a URL such as https://spaces.example.org");
 }
 
 static void test_flags_go_before_the_environment_and_that_before_the_file(void **state)
@@ -150,8 +156,7 @@ static void test_json_shows_values_and_where_they_came_from(void **state)
     assert_int_equal(sp_config_set(config, "limit.head", "8k", "flag --set", NULL), 0);
     list = sp_config_to_json(config);
     assert_int_equal(json_array_size(list), sp_config_n_rows);
-    json_array_foreach(list, i, row)
-    {
+    json_array_foreach (list, i, row) {
         if (strcmp(json_string_value(json_object_get(row, "name")), "limit.head") != 0)
             continue;
         seen = true;

@@ -964,19 +964,50 @@ static void test_connections_above_limit_connections_are_refused(void **state)
     struct fixture *fx = start(settings);
     struct test_client *a = test_client_new(&fx->loop, fx->port);
     struct test_client *b = test_client_new(&fx->loop, fx->port);
-    struct test_client *c = test_client_new(&fx->loop, fx->port);
+    struct test_client *c;
 
     (void)state;
+    test_client_send_str(a, GET("/stream"));
+    test_client_send_str(b, GET("/stream"));
+    assert_true(test_client_expect(a, "first"));
+    assert_true(test_client_expect(b, "first"));
+    c = test_client_new(&fx->loop, fx->port);
     assert_true(test_client_expect(c, "HTTP/1.1 503 "));
     assert_true(test_client_expect(c, "limit.connections"));
     assert_int_equal(stats_of(fx).refused, 1);
     test_client_free(a); /* makes room */
     test_client_free(c);
+    test_run_for(&fx->loop, 20);
     c = test_client_new(&fx->loop, fx->port);
     test_client_send_str(c, GET("/hello"));
     assert_true(test_client_expect(c, "hello"));
     test_client_free(b);
     test_client_free(c);
+    finish(fx);
+}
+
+static void test_the_longest_idle_connection_makes_room(void **state)
+{
+    const char *const settings[] = {"limit.connections", "2", NULL};
+    struct fixture *fx = start(settings);
+    struct test_client *idle = test_client_new(&fx->loop, fx->port);
+    struct test_client *busy = test_client_new(&fx->loop, fx->port);
+    struct test_client *late;
+
+    (void)state;
+    test_client_send_str(idle, GET("/hello"));
+    test_client_send_str(busy, GET("/later"));
+    assert_true(test_client_expect(idle, "hello"));
+    test_run_for(&fx->loop, 20);
+    late = test_client_new(&fx->loop, fx->port);
+    test_client_send_str(late, GET("/hello"));
+    assert_true(test_client_expect(late, "hello"));
+    assert_true(test_client_expect_end(idle, 1000));
+    assert_non_null(sp_exchange_find(fx->server, fx->waiting));
+    assert_int_equal(stats_of(fx).refused, 0);
+    test_client_free(idle);
+    test_client_free(busy);
+    test_client_free(late);
     finish(fx);
 }
 
@@ -1198,6 +1229,7 @@ int main(void)
         cmocka_unit_test(test_a_reader_that_takes_nothing_is_ended),
         cmocka_unit_test(test_a_head_above_limit_head_is_refused),
         cmocka_unit_test(test_connections_above_limit_connections_are_refused),
+        cmocka_unit_test(test_the_longest_idle_connection_makes_room),
         cmocka_unit_test(test_connections_above_limit_connections_per_address_are_refused),
         cmocka_unit_test(test_a_trusted_proxy_speaks_for_its_clients),
         cmocka_unit_test(test_a_stranger_cannot_claim_another_address),
