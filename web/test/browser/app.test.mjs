@@ -233,7 +233,10 @@ test('hostile markdown and HTML of an app do nothing', options, () =>
         await page.getByRole('tab', { name: 'Fields' }).click();
         await page.getByText('Bold').waitFor();
         assert.ok(!['1', '2'].includes(await page.title()));
-        assert.equal(await page.locator('space-app [onerror], space-app script, space-app [style*=url]').count(), 0);
+        assert.equal(await page.locator('.prose [onerror], .prose script, .prose [style]').count(), 0);
+        assert.equal(await page.locator('.prose [href^=javascript]').count(), 0);
+        assert.equal(await page.getByRole('link', { name: 'good' }).getAttribute('rel'), 'noopener noreferrer');
+        assert.equal(await page.getByText('Middle').getAttribute('align'), 'center');
     }));
 
 test('a component that is not known shows its value', options, () =>

@@ -27,8 +27,6 @@ const ALLOWED = [
     /status of 401 .*/,
     // The page asks for what does not exist, on purpose.
     /status of (404|409|500|503) .*/,
-    // DOMPurify parses hostile HTML; the policy reports what it then blocks.
-    /Executing inline event handler violates.*/,
     // A lost connection, on purpose.
     /WebSocket connection to .* failed.*/,
     /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING/,

@@ -6,7 +6,7 @@ const choices = (...names) => names.map((n) => [n, n]);
 export const FN = { echo: 0, stream: 1, steps: 2, fail: 3, slow: 4, picture: 5, scores: 6, chain: 7 };
 
 export const components = [
-    comp(1, 'markdown', { value: '# Test app\n\nSays what you **type**, `slowly` if asked.\n\n<img src=x onerror="document.title=1">' }),
+    comp(1, 'markdown', { value: '# Test app\n\nSays what you **type**, `slowly` if asked.\n\n<img src=x onerror="document.title=1"><p style="position:fixed;text-align: center">Middle</p> [bad](javascript:alert(1)) [good](https://example.org/)' }),
     comp(2, 'textbox', { label: 'Prompt', lines: 1, placeholder: 'Type something', info: 'Any words will do.' }),
     comp(3, 'slider', { label: 'Seconds', minimum: 0, maximum: 5, step: 0.1, value: 0.3 }),
     comp(4, 'button', { value: 'Run', variant: 'primary' }),

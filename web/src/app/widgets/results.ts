@@ -14,7 +14,7 @@ interface Confidence {
 
 function renderLabel(view: View) {
     const value = view.value as { label?: unknown; confidences?: Confidence[] | null } | null;
-    if (!value || value.label === undefined) return html`<div class="blank muted">${text.empty}</div>`;
+    if (!value || value.label === undefined) return blank();
     const most = Number(view.props.num_top_classes ?? Infinity);
     const rows = (value.confidences ?? []).slice(0, most);
     return html`${view.props.show_heading === false
@@ -58,7 +58,10 @@ function renderTree(value: unknown, name: string, depth: number): unknown {
     </details>`;
 }
 
+const blank = () => html`<div class="blank muted">${text.empty}</div>`;
+
 function renderJson(view: View) {
+    if (view.value === null || view.value === undefined) return blank();
     const copy = async (e: Event) => {
         await navigator.clipboard?.writeText(JSON.stringify(view.value, null, 2));
         (e.target as HTMLElement).textContent = text.copied;
@@ -173,7 +176,7 @@ const colorpicker: Widget = {
 
 function renderPlot(view: View) {
     const value = view.value as { type?: string; plot?: string } | null;
-    if (!value?.plot) return html`<div class="blank muted">${text.empty}</div>`;
+    if (!value?.plot) return blank();
     if (value.type === 'matplotlib')
         return html`<div class="picture">
             <img src=${fileUrl(view.ctx.src, value.plot)} alt=${view.label} />

@@ -26,6 +26,8 @@ function lowerHeadings(content: DocumentFragment): void {
         const level = Number(old.tagName[1]);
         const heading = document.createElement(`h${level + 1}`);
         heading.className = `as-h${level}`;
+        const align = old.getAttribute('align');
+        if (align) heading.setAttribute('align', align);
         heading.append(...old.childNodes);
         old.replaceWith(heading);
     }
