@@ -91,6 +91,12 @@ static void apply_accepted(struct journal_log *log, const struct journal_record 
 {
     struct journal_entry *entry = find(log, &record->event);
 
+    if (!entry && sp_map_get_u64(&log->entries, entry_key(&record->event))) {
+        /* Eight random bytes do not meet by chance: the file was tampered with. */
+        sp_log(SP_LOG_ERROR, "journal.same_id", "space=%llu", (unsigned long long)record->space);
+        journal_payload_unlink(log->dir_fd, record->file);
+        return;
+    }
     if (!entry) {
         entry = sp_new0(struct journal_entry);
         sp_list_init(&entry->node);

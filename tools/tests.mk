@@ -35,10 +35,14 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SUPPORT) $(TEST_LIBS)
 # Fuzz targets are built whole by clang with its own instrumentation; parsers only.
 FUZZ_FLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined \
               -fno-sanitize-recover=all -Wall -Wextra -Werror
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO)
+# What a parser of another folder needs beyond base and ui-protocol.
+FUZZ_EXTRA_fuzz_card    := runtime/card.c
+FUZZ_EXTRA_fuzz_journal := $(addprefix runtime/journal_,record.c segment.c log.c open.c)
+FUZZ_LIBS_fuzz_card     := -lyaml
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 	@mkdir -p $(@D)
 	@echo "  FUZZ    $@"
-	@clang $(FUZZ_FLAGS) -o $@ $< $(BASE) $(PROTO) $(LIBS_base)
+	@clang $(FUZZ_FLAGS) -o $@ $< $(FUZZ_EXTRA_$(@F)) $(BASE) $(PROTO) $(FUZZ_LIBS_$(@F)) $(LIBS_base)
 
 -include $(patsubst tests/%.c,$(BUILD)/obj/tests/%.d,$(UNIT_SRC) $(BENCH_SRC))
 
