@@ -4,7 +4,12 @@ import gradio as gr
 def add(step, count, history):
     count += int(step)
     history = history + [count]
-    return count, count, history, {str(value): 1 / (1 + age) for age, value in enumerate(history[::-1][:5])}
+    return (
+        count,
+        count,
+        history,
+        {str(value): 1 / (1 + age) for age, value in enumerate(history[::-1][:5])},
+    )
 
 
 def reset():

@@ -34,7 +34,9 @@ def unfilter(raw, stride, pixel):
             elif kind == 3:
                 guess = (left + above[i]) // 2
             else:
-                guess = min((left, above[i], corner), key=lambda v: abs(left + above[i] - corner - v))
+                guess = min(
+                    (left, above[i], corner), key=lambda v: abs(left + above[i] - corner - v)
+                )
             line[i] = (line[i] + guess) & 255
         above = line
         yield line
@@ -68,10 +70,19 @@ def negative(path, progress=gr.Progress()):
     result = os.path.join(folder, "negative.png")
     with open(result, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
-        for kind, body in ((b"IHDR", dict(parts)[b"IHDR"]), (b"IDAT", zlib.compress(out)), (b"IEND", b"")):
+        for kind, body in (
+            (b"IHDR", dict(parts)[b"IHDR"]),
+            (b"IDAT", zlib.compress(out)),
+            (b"IEND", b""),
+        ):
             crc = zlib.crc32(kind + body)
             file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc))
-    return result, {"width": width, "height": height, "channels": pixel, "bytes": os.path.getsize(result)}
+    return result, {
+        "width": width,
+        "height": height,
+        "channels": pixel,
+        "bytes": os.path.getsize(result),
+    }
 
 
 demo = gr.Interface(

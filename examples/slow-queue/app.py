@@ -10,7 +10,10 @@ def think(question):
     started = time.strftime("%H:%M:%S")
     for _ in range(SECONDS * 10):
         time.sleep(0.1)
-    return f"You asked: {question or '…'}\nStarted at {started}, done at {time.strftime('%H:%M:%S')}."
+    return (
+        f"You asked: {question or '…'}\n"
+        f"Started at {started}, done at {time.strftime('%H:%M:%S')}."
+    )
 
 
 with gr.Blocks(title="Slow queue") as demo:

@@ -1,4 +1,4 @@
-"""Entry point of a worker: `python3 worker.py`, started by the sandbox with the app's folder as cwd.
+"""Entry point of a worker: `python3 worker.py`, started with the app's folder as cwd.
 
 The folder that this file is in may be mounted anywhere and read-only. The app comes first on
 sys.path so that its modules win; ours come last so that a real `gradio` beside the app wins too.
@@ -6,7 +6,9 @@ sys.path so that its modules win; ours come last so that a real `gradio` beside 
 import os
 import sys
 
-sys.dont_write_bytecode = sys.dont_write_bytecode or not os.access(os.path.dirname(__file__), os.W_OK)
+sys.dont_write_bytecode = sys.dont_write_bytecode or not os.access(
+    os.path.dirname(__file__), os.W_OK
+)
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

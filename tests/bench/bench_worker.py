@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Round trips per second through one worker, without the daemon: sdk/python/worker.py over a socketpair.
+"""Round trips per second through one worker over a socketpair, without the daemon.
 
     python3 tests/bench/bench_worker.py [seconds per row]
 
@@ -39,6 +39,7 @@ while True:
     for line in lines:
         os.write(0, line + b"\\n")
 """
+HELLO = b'{"type":"hello","version":1,"features":[],"app_file":"app.py"}\n'
 REQUEST = {
     "headers": {"host": "localhost:7860", "user-agent": "bench", "accept": "*/*"},
     "query": {},
@@ -67,8 +68,15 @@ def cpu_seconds(pid):
 
 def call_line(fn, number):
     message = {
-        "type": "call", "id": "%032x" % number, "attempt": 1, "fn": fn, "session": "bench",
-        "data": ["hello there"], "event_data": None, "trigger": 1, "request": REQUEST,
+        "type": "call",
+        "id": "%032x" % number,
+        "attempt": 1,
+        "fn": fn,
+        "session": "bench",
+        "data": ["hello there"],
+        "event_data": None,
+        "trigger": 1,
+        "request": REQUEST,
     }
     return json.dumps(message).encode() + b"\n"
 
@@ -102,8 +110,41 @@ def row(name, sock, process, fn, outstanding, seconds):
     print(
         json.dumps(
             {
-                "bench": "worker", "what": name, "outstanding": outstanding,
-                "calls_per_s": round(rate), "worker_us": round(used / count * 1e6, 1),
+                "bench": "worker",
+                "what": name,
+                "outstanding": outstanding,
+                "calls_per_s": round(rate),
+                "worker_us": round(used / count * 1e6, 1),
+            }
+        ),
+        flush=True,
+    )
+
+
+def start_row(folder, rounds=15):
+    """From exec to `ready`, beside an interpreter that does nothing; byte code compiled."""
+    subprocess.run([sys.executable, "-m", "compileall", "-q", os.path.dirname(WORKER)], check=True)
+    bare, ready = [], []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+        bare.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+        sock, process = start([sys.executable, WORKER], folder)
+        sock.sendall(HELLO)
+        sock.recv(1)
+        ready.append(time.perf_counter() - begin)
+        sock.close()
+        process.wait()
+    bare_ms, ready_ms = (sorted(times)[rounds // 2] * 1000 for times in (bare, ready))
+    print(
+        json.dumps(
+            {
+                "bench": "worker",
+                "what": "start to ready",
+                "ms": round(ready_ms, 1),
+                "bare_python_ms": round(bare_ms, 1),
+                "ratio": round(ready_ms / bare_ms, 2),
             }
         ),
         flush=True,
@@ -120,8 +161,9 @@ def main():
             row("bare line echo", sock, process, 0, outstanding, seconds)
         sock.close()
         process.wait()
+        start_row(folder)
         sock, process = start([sys.executable, WORKER], folder)
-        sock.sendall(b'{"type":"hello","version":1,"features":[],"app_file":"app.py"}\n')
+        sock.sendall(HELLO)
         while not sock.recv(1 << 16).endswith(b"\n"):
             select.select([sock], [], [])
         for name, fn in (("echo", 0), ("async echo", 1)):

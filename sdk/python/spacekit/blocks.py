@@ -140,7 +140,9 @@ class Blocks(Layout):
     type = "blocks"
     EVENTS = ("load", "unload")
 
-    def __init__(self, *, mode="blocks", title="Gradio", theme=None, css=None, js=None, head=None, **other):
+    def __init__(
+        self, *, mode="blocks", title="Gradio", theme=None, css=None, js=None, head=None, **other
+    ):
         self.blocks = {}
         self.dependencies = []
         self.value_functions = []  # components whose value is asked for at page load
@@ -193,7 +195,7 @@ class Blocks(Layout):
         max_size=None,
         *,
         default_concurrency_limit="not_set",
-        **other
+        **other,
     ):
         """`max_size` waiting requests at most; how many of a function run at once by default."""
         if api_open is False:
@@ -213,7 +215,9 @@ class Blocks(Layout):
             context.say_once("launch() was called again; the first app stays")
             return None, None, None
         if Building.on_launch is not None:
-            Building.on_launch(self)  # raises when the page cannot be made: then nothing is launched
+            Building.on_launch(
+                self
+            )  # raises when the page cannot be made: then nothing is launched
         Building.launched = self
         return None, None, None
 

@@ -9,7 +9,9 @@ from .wire import VALUE_LIMIT
 
 
 LOG_LIMIT = 16 << 10  # characters of an error or a toast
-DEPTH_LIMIT = 58  # the daemon refuses lines nested deeper than 64; edits need up to 6 around a value
+DEPTH_LIMIT = (
+    58  # the daemon refuses lines nested deeper than 64; edits need up to 6 around a value
+)
 
 
 class TooLarge(Exception):
@@ -30,8 +32,22 @@ class Call:
     """
 
     __slots__ = (
-        "wire", "endpoint", "id", "attempt", "session", "message", "lock", "ended", "cancelled",
-        "thread", "raised", "on_cancel", "stream", "progress", "head", "started",
+        "wire",
+        "endpoint",
+        "id",
+        "attempt",
+        "session",
+        "message",
+        "lock",
+        "ended",
+        "cancelled",
+        "thread",
+        "raised",
+        "on_cancel",
+        "stream",
+        "progress",
+        "head",
+        "started",
     )
 
     def __init__(self, wire, endpoint, message):
@@ -96,8 +112,11 @@ class Call:
 
     def notify(self, text, level, title, duration, visible):
         members = {
-            "log": text[:LOG_LIMIT], "level": level, "title": title,
-            "duration": seconds(duration), "visible": visible,
+            "log": text[:LOG_LIMIT],
+            "level": level,
+            "title": title,
+            "duration": seconds(duration),
+            "visible": visible,
         }
         rest = "," + jsonio.encode(members)[1:-1]
         with self.lock:
@@ -163,7 +182,10 @@ def checked(text):
             "(gr.File, gr.Image) for larger results." % (len(text) / (1 << 20))
         )
     # Counting brackets is cheap and an upper bound; only what may be too deep is looked at closely.
-    if text.count("[") + text.count("{") > DEPTH_LIMIT and _depth(jsonio.decode(text)) > DEPTH_LIMIT:
+    if (
+        text.count("[") + text.count("{") > DEPTH_LIMIT
+        and _depth(jsonio.decode(text)) > DEPTH_LIMIT
+    ):
         raise TooLarge("The result is nested deeper than %d levels." % DEPTH_LIMIT)
     return text
 

@@ -19,10 +19,23 @@ COSMETIC = (
 
 
 class ChatInterface(Blocks):
-    def __init__(self, fn, *, chatbot=None, textbox=None, additional_inputs=None,
-                 additional_inputs_accordion=None, examples=None, title=None, description=None,
-                 submit_btn="Send", concurrency_limit="default", api_name="chat",
-                 api_visibility="public", **other):
+    def __init__(
+        self,
+        fn,
+        *,
+        chatbot=None,
+        textbox=None,
+        additional_inputs=None,
+        additional_inputs_accordion=None,
+        examples=None,
+        title=None,
+        description=None,
+        submit_btn="Send",
+        concurrency_limit="default",
+        api_name="chat",
+        api_visibility="public",
+        **other,
+    ):
         super().__init__(mode="chat_interface", title=title or "Gradio")
         ignored = [name for name in COSMETIC if other.pop(name, None)]
         if ignored:
@@ -37,7 +50,9 @@ class ChatInterface(Blocks):
                 Markdown("<h1 style='text-align: center; margin-bottom: 1rem'>%s</h1>" % title)
             if description:
                 Markdown(description)
-            self._build(chatbot, textbox, submit_btn, additional_inputs_accordion or "Additional Inputs")
+            self._build(
+                chatbot, textbox, submit_btn, additional_inputs_accordion or "Additional Inputs"
+            )
             if examples:
                 self._examples(examples)
             self._listen(limits, api_name, api_visibility)
@@ -76,15 +91,23 @@ class ChatInterface(Blocks):
         if self.button is not None:
             triggers.append((self.button, "click"))
         add(
-            self, triggers, self._chat_async if is_async else self._chat,
-            [self.textbox, self.chatbot] + self.additional, [self.textbox, self.chatbot], False,
+            self,
+            triggers,
+            self._chat_async if is_async else self._chat,
+            [self.textbox, self.chatbot] + self.additional,
+            [self.textbox, self.chatbot],
+            False,
             dict(limits),
         )
         # For API clients: one message in, the answer out, the history in the session.
         add(
-            self, [], self._api_async if is_async else self._api,
-            [self.textbox, self.history] + self.additional, [self.response, self.history],
-            api_name, dict(limits, api_visibility=api_visibility),
+            self,
+            [],
+            self._api_async if is_async else self._api,
+            [self.textbox, self.history] + self.additional,
+            [self.response, self.history],
+            api_name,
+            dict(limits, api_visibility=api_visibility),
         )
 
     # -- the page ----------------------------------------------------------------------------------

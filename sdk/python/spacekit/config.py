@@ -72,7 +72,9 @@ def _dependency(dependency):
     options = dependency.options
     return {
         "id": dependency.id,
-        "targets": [[block.id if block is not None else None, name] for block, name in dependency.targets],
+        "targets": [
+            [block.id if block is not None else None, name] for block, name in dependency.targets
+        ],
         "inputs": [block.id for block in dependency.inputs],
         "outputs": [block.id for block in dependency.outputs],
         "backend_fn": dependency.fn is not None,

@@ -1,4 +1,4 @@
-"""What the code that runs now belongs to: the request (Progress, Info) or the layout being built."""
+"""What the code that runs now belongs to: a request, or the layout being built."""
 
 from _contextvars import ContextVar
 

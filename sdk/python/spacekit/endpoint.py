@@ -4,7 +4,7 @@ import sys
 
 from .call import data_text
 from .context import current_call
-from .errors import Cancelled, Error
+from .errors import Cancelled
 from .signature import ASYNC, ASYNC_GENERATOR, GENERATOR
 
 
@@ -93,7 +93,8 @@ class Endpoint:
             print(
                 "spacekit: warning: %s returned too many output values (needed: %d, returned: %d); "
                 "the rest is ignored" % (self._function_name(), count, len(returned)),
-                file=sys.stderr, flush=True,
+                file=sys.stderr,
+                flush=True,
             )
         return returned
 
@@ -177,7 +178,7 @@ class Endpoint:
         call.end_with(data_text(self.results(returned, call)))
 
     def failed(self, call, error):
-        """Anything that ended the function other than a result. SystemExit is an error of the app too."""
+        """Anything but a result that ended the function. SystemExit is an error of the app too."""
         if call.cancelled:
             return call.end_cancelled()
         if not isinstance(error, BadCall) and getattr(error, "print_exception", True):

@@ -11,7 +11,12 @@ class Error(Exception):
     """Shown to the visitor: `raise gr.Error("text")`."""
 
     def __init__(
-        self, message="Error raised.", duration=10, visible=True, title="Error", print_exception=True
+        self,
+        message="Error raised.",
+        duration=10,
+        visible=True,
+        title="Error",
+        print_exception=True,
     ):
         self.title = title
         self.message = message

@@ -108,9 +108,13 @@ def add(root, targets, fn, inputs, outputs, api_name, options):
 
 
 def _check(options):
+    if options["js"]:
+        context.say_once("js=... is handed to the page, which does not run it")
     limit = options["concurrency_limit"]
     if limit != "default" and limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise ValueError("concurrency_limit is a number above 0, None or 'default', not %r" % (limit,))
+        raise ValueError(
+            "concurrency_limit is a number above 0, None or 'default', not %r" % (limit,)
+        )
     if options["api_visibility"] not in ("public", "undocumented", "private"):
         raise ValueError("api_visibility is 'public', 'undocumented' or 'private'")
     if options["trigger_mode"] not in (None, "once", "multiple", "always_last"):

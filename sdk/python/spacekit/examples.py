@@ -13,20 +13,32 @@ class Dataset(Component):
     PYTHON = "int"
     EXAMPLE = 0
 
-    def __init__(self, *, label=None, components=None, samples=None, headers=None, type="values",
-                 samples_per_page=10, **common):
+    def __init__(
+        self,
+        *,
+        label=None,
+        components=None,
+        samples=None,
+        headers=None,
+        type="values",
+        samples_per_page=10,
+        **common,
+    ):
         if type not in ("values", "index"):
             raise unsupported("Dataset(type=%r)" % type)
         self.components, self.kind = list(components or ()), type
         self.samples = [list(sample) for sample in samples or ([],)]
         self.begin(
             {
-                "headers": headers or [], "type": type, "samples_per_page": samples_per_page,
+                "headers": headers or [],
+                "type": type,
+                "samples_per_page": samples_per_page,
                 "components": [{"name": block.type} for block in self.components],
                 "component_ids": [block.id for block in self.components],
                 "samples": [self._shown(sample) for sample in self.samples],
             },
-            label=label, **common
+            label=label,
+            **common,
         )
         self.set_value(None)
 
@@ -36,7 +48,11 @@ class Dataset(Component):
     def preprocess(self, value):
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(self.samples):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or not 0 <= value < len(self.samples)
+        ):
             raise ValueError("there is no example %r" % (value,))
         return value if self.kind == "index" else self.samples[value]
 
@@ -45,9 +61,21 @@ IGNORED = "example_labels elem_id visible preprocess postprocess api_name batch 
 
 
 class Examples:
-    def __init__(self, examples, inputs, outputs=None, fn=None, cache_examples=None, *,
-                 examples_per_page=10, label="Examples", run_on_click=False, api_visibility=None,
-                 cache_mode=None, **other):
+    def __init__(
+        self,
+        examples,
+        inputs,
+        outputs=None,
+        fn=None,
+        cache_examples=None,
+        *,
+        examples_per_page=10,
+        label="Examples",
+        run_on_click=False,
+        api_visibility=None,
+        cache_mode=None,
+        **other,
+    ):
         if cache_examples:
             raise unsupported("Examples(cache_examples=True)")
         if not isinstance(examples, (list, tuple)):
@@ -61,7 +89,10 @@ class Examples:
         self.inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
         self.examples = [row if isinstance(row, (list, tuple)) else [row] for row in examples]
         self.dataset = Dataset(
-            label=label, components=self.inputs, samples=self.examples, type="index",
+            label=label,
+            components=self.inputs,
+            samples=self.examples,
+            type="index",
             samples_per_page=examples_per_page,
             headers=[block.label or "" for block in self.inputs],
         )
@@ -75,8 +106,13 @@ class Examples:
 
         options = {"queue": False, "show_progress": "hidden", "api_visibility": "undocumented"}
         self.load_input_event = add(
-            root, [(self.dataset, "click")], load_example, [self.dataset], self.inputs,
-            "load_example", options,
+            root,
+            [(self.dataset, "click")],
+            load_example,
+            [self.dataset],
+            self.inputs,
+            "load_example",
+            options,
         )
         if run_on_click:
             if fn is None:

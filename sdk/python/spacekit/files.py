@@ -48,7 +48,7 @@ def incoming(value):
 
 
 def outgoing(path, orig_name=None):
-    """FileData for a file that the app returned; a copy, so that the app may go on changing its own."""
+    """FileData for a file that the app returned: a copy, as the app may change its own."""
     path = os.fspath(path)
     if path.startswith(("http://", "https://")):
         return file_data(path, path, None, orig_name)
@@ -104,7 +104,7 @@ KEEP_INTERVAL = 20  # s; the daemon's shortest time to live is a minute
 
 
 def keep_page_files():
-    """Outputs are removed when their folder is old; the page's own must not be while it is served."""
+    """Outputs are removed when their folder is old; the page's own must not be."""
     if not _page_folders:
         return
     from time import monotonic
@@ -125,7 +125,7 @@ def safe_name(name):
     stem, dot, ending = name.rpartition(".")
     if not dot or len(ending) > 20:
         stem, dot, ending = name, "", ""
-    return ((stem[:100].lstrip(".") or "file") + dot + ending)
+    return (stem[:100].lstrip(".") or "file") + dot + ending
 
 
 root_path = ""  # the prefix the daemon told in hello
@@ -139,8 +139,13 @@ def file_data(path, url, size, orig_name):
     from mimetypes import guess_type
 
     return {
-        "path": path, "url": url, "size": size, "orig_name": orig_name or os.path.basename(path),
-        "mime_type": guess_type(path)[0], "is_stream": False, "meta": MARK,
+        "path": path,
+        "url": url,
+        "size": size,
+        "orig_name": orig_name or os.path.basename(path),
+        "mime_type": guess_type(path)[0],
+        "is_stream": False,
+        "meta": MARK,
     }
 
 
@@ -148,19 +153,29 @@ SCHEMA = {
     "properties": {
         "path": {"title": "Path", "type": "string"},
         "url": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "Url"},
-        "size": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None, "title": "Size"},
+        "size": {
+            "anyOf": [{"type": "integer"}, {"type": "null"}],
+            "default": None,
+            "title": "Size",
+        },
         "orig_name": {
-            "anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "Orig Name",
+            "anyOf": [{"type": "string"}, {"type": "null"}],
+            "default": None,
+            "title": "Orig Name",
         },
         "mime_type": {
-            "anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "Mime Type",
+            "anyOf": [{"type": "string"}, {"type": "null"}],
+            "default": None,
+            "title": "Mime Type",
         },
         "is_stream": {"default": False, "title": "Is Stream", "type": "boolean"},
         "meta": {
             "properties": {
                 "_type": {"const": "gradio.FileData", "title": "Type", "type": "string"}
             },
-            "required": ["_type"], "title": "FileDataMeta", "type": "object",
+            "required": ["_type"],
+            "title": "FileDataMeta",
+            "type": "object",
         },
     },
     "required": ["path"],

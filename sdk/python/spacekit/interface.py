@@ -6,16 +6,37 @@ from .components import Button, ClearButton, Component, Markdown
 from .errors import refuse, unsupported
 from .layout import Column, Row
 
-COSMETIC = "article theme css js head flagging_mode allow_flagging flagging_options flagging_dir " \
+COSMETIC = (
+    "article theme css js head flagging_mode allow_flagging flagging_options flagging_dir "
     "flagging_callback analytics_enabled deep_link fill_width show_progress_on".split()
+)
 
 
 class Interface(Blocks):
-    def __init__(self, fn, inputs, outputs, examples=None, *, live=False, title=None,
-                 description=None, submit_btn="Submit", stop_btn="Stop", clear_btn="Clear",
-                 api_name=None, api_visibility="public", concurrency_limit="default",
-                 show_progress="full", cache_examples=None, batch=False, examples_per_page=10,
-                 example_labels=None, api_description=None, **other):
+    def __init__(
+        self,
+        fn,
+        inputs,
+        outputs,
+        examples=None,
+        *,
+        live=False,
+        title=None,
+        description=None,
+        submit_btn="Submit",
+        stop_btn="Stop",
+        clear_btn="Clear",
+        api_name=None,
+        api_visibility="public",
+        concurrency_limit="default",
+        show_progress="full",
+        cache_examples=None,
+        batch=False,
+        examples_per_page=10,
+        example_labels=None,
+        api_description=None,
+        **other,
+    ):
         super().__init__(mode="interface", title=title or "Gradio")
         ignored = [name for name in COSMETIC if other.pop(name, None)]
         if ignored:
@@ -30,8 +51,10 @@ class Interface(Blocks):
             if description:
                 Markdown(description)
             options = {
-                "api_name": api_name or "predict", "api_visibility": api_visibility,
-                "concurrency_limit": concurrency_limit, "show_progress": show_progress,
+                "api_name": api_name or "predict",
+                "api_visibility": api_visibility,
+                "concurrency_limit": concurrency_limit,
+                "show_progress": show_progress,
                 "api_description": api_description,
             }
             self._build(inputs, outputs, live, submit_btn, clear_btn, options)

@@ -23,7 +23,7 @@ def _key(key):
 
 
 def default(value):
-    """What is not JSON but has an obvious JSON form: numpy scalars and arrays, paths, sets, bytes."""
+    """What is not JSON but has an obvious form in it: numpy values, paths, sets, dates."""
     for method in ("tolist", "item"):
         if hasattr(value, method):
             return _clean(getattr(value, method)())

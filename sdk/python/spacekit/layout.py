@@ -18,12 +18,27 @@ def split_common(owner, arguments):
 class Row(Layout):
     type = "row"
 
-    def __init__(self, *, variant="default", scale=None, equal_height=False, height=None,
-                 max_height=None, min_height=None, show_progress=False, **common):
+    def __init__(
+        self,
+        *,
+        variant="default",
+        scale=None,
+        equal_height=False,
+        height=None,
+        max_height=None,
+        min_height=None,
+        show_progress=False,
+        **common,
+    ):
         self.setup(**split_common("Row", common))
         self.props = {
-            "variant": variant, "scale": scale, "equal_height": equal_height, "height": height,
-            "max_height": max_height, "min_height": min_height, "show_progress": show_progress,
+            "variant": variant,
+            "scale": scale,
+            "equal_height": equal_height,
+            "height": height,
+            "max_height": max_height,
+            "min_height": min_height,
+            "show_progress": show_progress,
         }
 
 
@@ -34,7 +49,9 @@ class Column(Layout):
         self.setup(**split_common("Column", common))
         self.scale, self.min_width = scale, min_width
         self.props = {
-            "scale": scale, "min_width": min_width, "variant": variant,
+            "scale": scale,
+            "min_width": min_width,
+            "variant": variant,
             "show_progress": show_progress,
         }
 
@@ -68,8 +85,9 @@ class Tab(Layout):
     type = "tabitem"
     EVENTS = ("select",)
 
-    def __init__(self, label=None, *, interactive=True, id=None, scale=None,
-                 render_children=False, **common):
+    def __init__(
+        self, label=None, *, interactive=True, id=None, scale=None, render_children=False, **common
+    ):
         # Gradio puts a Tab that has no Tabs around it into one.
         parent = context.Building.block
         if parent is not None and parent.type != "tabs":
@@ -81,8 +99,11 @@ class Tab(Layout):
         else:
             self.setup(**split_common("Tab", common))
         self.props = {
-            "label": label, "interactive": interactive, "id": self.id if id is None else id,
-            "scale": scale, "render_children": render_children,
+            "label": label,
+            "interactive": interactive,
+            "id": self.id if id is None else id,
+            "scale": scale,
+            "render_children": render_children,
         }
 
 

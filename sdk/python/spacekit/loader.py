@@ -28,7 +28,9 @@ def load(app_file):
         with open(path, "rb") as file:
             source = file.read()
     except FileNotFoundError:
-        raise Failed("CONFIG_ERROR", "No application file: the Space has no %s" % app_file) from None
+        raise Failed(
+            "CONFIG_ERROR", "No application file: the Space has no %s" % app_file
+        ) from None
     except OSError as error:
         raise Failed("CONFIG_ERROR", "%s cannot be read: %s" % (app_file, error.strerror)) from None
     namespace = _run_as_main(path, source, app_file)
@@ -63,4 +65,6 @@ def _find(namespace, app_file):
     if len(blocks.apps) == 1:
         return blocks.apps[0]
     found = "no app" if not blocks.apps else "several apps and no launch()"
-    raise Failed("RUNTIME_ERROR", "%s has %s: call launch() on the one to serve" % (app_file, found))
+    raise Failed(
+        "RUNTIME_ERROR", "%s has %s: call launch() on the one to serve" % (app_file, found)
+    )

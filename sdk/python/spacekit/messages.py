@@ -83,8 +83,11 @@ class Level:
 
     def data(self):
         return {
-            "index": self.index, "length": self.length, "unit": self.unit,
-            "progress": self.progress, "desc": self.desc,
+            "index": self.index,
+            "length": self.length,
+            "unit": self.unit,
+            "progress": self.progress,
+            "desc": self.desc,
         }
 
 
@@ -228,7 +231,8 @@ class EventData(Special):
             return self._data[name]
         except KeyError:
             raise AttributeError(
-                "%s has no %r; the event carries %s" % (type(self).__name__, name, sorted(self._data))
+                "%s has no %r; the event carries %s"
+                % (type(self).__name__, name, sorted(self._data))
             ) from None
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Things to do a little later: flushing coalesced yields and progress. One thread, made on first use."""
+"""Things to do a little later: coalesced yields and progress. One thread, made on first use."""
 
 import sys
 from _heapq import heappop, heappush

@@ -100,8 +100,12 @@ def satisfies(has, operator, wanted):
     if operator in ("==", "!=") and "+" in wanted:
         return (has.lower() == wanted.lower()) == (operator == "==")
     return {
-        "==": mine == other, "!=": mine != other, "<=": mine <= other,
-        ">=": mine >= other, "<": mine < other, ">": mine > other,
+        "==": mine == other,
+        "!=": mine != other,
+        "<=": mine <= other,
+        ">=": mine >= other,
+        "<": mine < other,
+        ">": mine > other,
     }[operator]
 
 

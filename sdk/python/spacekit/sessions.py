@@ -91,7 +91,11 @@ class Sessions:
         from _blake2 import blake2b
 
         content = pickle.dumps(
-            {"shape": self._shape, "values": _picklable(session.values), "choices": session.choices},
+            {
+                "shape": self._shape,
+                "values": _picklable(session.values),
+                "choices": session.choices,
+            },
             pickle.HIGHEST_PROTOCOL,
         )
         digest = blake2b(content, digest_size=16).digest()

@@ -42,7 +42,7 @@ class Signature:
 
 
 def _unwrap(fn):
-    """(arguments taken by binding, the plain function below, positional and named ones of partial)"""
+    """(arguments taken by binding, the function below, positional and named ones of partial)"""
     bound, given, names = 0, 0, set()
     while True:
         if hasattr(fn, "func") and hasattr(fn, "keywords"):  # functools.partial
@@ -95,7 +95,7 @@ def _parameters(fn, code):
 
 
 def _resolve(annotation, fn):
-    """`from __future__ import annotations` leaves text; what cannot be resolved is no annotation."""
+    """`from __future__ import annotations` leaves text; one that does not resolve is none."""
     if not isinstance(annotation, str):
         return annotation
     try:

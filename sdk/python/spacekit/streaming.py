@@ -45,13 +45,11 @@ def thaw(value):
 
 def text_of(values):
     """The data array as JSON text."""
-    return "[%s]" % ",".join(
-        v.text if v.__class__ is Frozen else jsonio.encode(v) for v in values
-    )
+    return "[%s]" % ",".join(v.text if v.__class__ is Frozen else jsonio.encode(v) for v in values)
 
 
 class Stream:
-    """The yields of one call. All methods but offer() take call.lock themselves or are called with it."""
+    """The yields of one call. Names with an underscore want call.lock held; others take it."""
 
     def __init__(self, call):
         self.call = call

@@ -96,7 +96,10 @@ class Worker:
     def on_call(self, message):
         number = message["fn"]
         endpoints = self.endpoints
-        if not (isinstance(number, int) and 0 <= number < len(endpoints)) or not endpoints[number].fn:
+        if (
+            not (isinstance(number, int) and 0 <= number < len(endpoints))
+            or not endpoints[number].fn
+        ):
             return self._no_function(message, number)
         endpoint = endpoints[number]
         call = Call(self.wire, endpoint, message)
@@ -112,9 +115,13 @@ class Worker:
     def _no_function(self, message, number):
         self.wire.send(
             {
-                "type": "error", "id": message["id"], "attempt": message["attempt"],
-                "error": "function %r does not exist" % (number,), "title": "Error",
-                "duration": 10, "visible": True,
+                "type": "error",
+                "id": message["id"],
+                "attempt": message["attempt"],
+                "error": "function %r does not exist" % (number,),
+                "title": "Error",
+                "duration": 10,
+                "visible": True,
             }
         )
 
@@ -169,7 +176,15 @@ def attach_value_functions(root):
 
     for block in root.value_functions:
         options = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        add(root, [(root, "load")], block.value_function, block._value_inputs, [block], False, options)
+        add(
+            root,
+            [(root, "load")],
+            block.value_function,
+            block._value_inputs,
+            [block],
+            False,
+            options,
+        )
 
 
 def leave(code):

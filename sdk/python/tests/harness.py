@@ -33,23 +33,36 @@ class Worker:
         self.sock.settimeout(DEADLINE)
         self.log_path = os.path.join(self.base, "log")
         environment = dict(
-            os.environ, SPACEKIT_FD=str(theirs.fileno()), PYTHONUNBUFFERED="1",
-            SPACEKIT_STATE_DIR=self.base + "/state", SPACEKIT_FILES_DIR=self.base + "/files",
+            os.environ,
+            SPACEKIT_FD=str(theirs.fileno()),
+            PYTHONUNBUFFERED="1",
+            SPACEKIT_STATE_DIR=self.base + "/state",
+            SPACEKIT_FILES_DIR=self.base + "/files",
             TMPDIR=self.base + "/tmp",
         )
         os.makedirs(self.base + "/tmp", exist_ok=True)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [python, os.path.join(SDK, "worker.py")], cwd=self.app_folder, env=environment,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs.fileno()],
+                [python, os.path.join(SDK, "worker.py")],
+                cwd=self.app_folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
             )
         theirs.close()
         self._rest = b""
         self._lines = []
         self._count = 0
         message = {
-            "type": "hello", "version": 1, "features": [], "app_file": "app.py",
-            "space": "me/test", "root": "/app/me/test", "threads": 40,
+            "type": "hello",
+            "version": 1,
+            "features": [],
+            "app_file": "app.py",
+            "space": "me/test",
+            "root": "/app/me/test",
+            "threads": 40,
         }
         self.tell(dict(message, **(hello or {})))
 
@@ -94,9 +107,20 @@ class Worker:
         if isinstance(fn, str):
             fn = [f["fn"] for f in self.functions if f["api_name"] == fn][0]
         message = {
-            "type": "call", "id": number, "attempt": 1, "fn": fn, "session": session,
-            "data": list(data), "event_data": None, "trigger": None,
-            "request": {"headers": {}, "query": {}, "client": {"host": "10.0.0.1"}, "username": None},
+            "type": "call",
+            "id": number,
+            "attempt": 1,
+            "fn": fn,
+            "session": session,
+            "data": list(data),
+            "event_data": None,
+            "trigger": None,
+            "request": {
+                "headers": {},
+                "query": {},
+                "client": {"host": "10.0.0.1"},
+                "username": None,
+            },
         }
         self.tell(dict(message, **more))
         return number

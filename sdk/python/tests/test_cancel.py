@@ -1,6 +1,5 @@
 """Cancel really stops the work, in each kind of function; and an error ends in one answer."""
 
-import os
 import unittest
 
 from harness import WorkerTest

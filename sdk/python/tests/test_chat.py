@@ -107,13 +107,20 @@ demo.launch()
         self.assertEqual(self.worker.value(2, "x", 3), ["x-3"])
 
     def test_examples_of_files_are_served(self):
-        picture = [c["props"] for c in self.worker.config["components"] if c["type"] == "dataset"][1]
+        picture = [c["props"] for c in self.worker.config["components"] if c["type"] == "dataset"][
+            1
+        ]
         self.assertTrue(picture["samples"][0][0]["url"].endswith("/cat.png"))
         self.assertEqual(self.worker.value("load_example_1", 0)[0]["orig_name"], "cat.png")
 
     def test_messages_are_normalised(self):
         bot = [c["props"] for c in self.worker.config["components"] if c["type"] == "chatbot"][0]
-        welcome = {"role": "assistant", "metadata": None, "content": text("welcome"), "options": None}
+        welcome = {
+            "role": "assistant",
+            "metadata": None,
+            "content": text("welcome"),
+            "options": None,
+        }
         self.assertEqual(bot["value"], [welcome])
         value = self.worker.value("talk", [welcome])[0]
         self.assertEqual(value[0], welcome)

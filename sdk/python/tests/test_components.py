@@ -165,14 +165,18 @@ class Values(WorkerTest):
 
     def test_request_is_given_to_who_asks(self):
         request = {
-            "headers": {"user-agent": "test", "cookie": "a=1; b=2"}, "query": {"q": "v"},
-            "client": {"host": "10.9.9.9"}, "username": "ada",
+            "headers": {"user-agent": "test", "cookie": "a=1; b=2"},
+            "query": {"q": "v"},
+            "client": {"host": "10.9.9.9"},
+            "username": "ada",
         }
         value = self.worker.value("who", "x", request=request, session="s9")
         self.assertEqual(value, ["x|10.9.9.9|test|test|ada|s9|v|1"])
 
     def test_event_data_is_given_to_who_asks(self):
-        down = [c["id"] for c in self.worker.config["components"] if c["props"].get("label") == "D"][0]
+        down = [
+            c["id"] for c in self.worker.config["components"] if c["props"].get("label") == "D"
+        ][0]
         event = {"index": 1, "value": "y", "selected": True}
         value = self.worker.value("select", "x", event_data=event, trigger=down)
         self.assertEqual(value, ["1 y D"])
@@ -198,11 +202,16 @@ class Values(WorkerTest):
 
     def test_toasts_belong_to_their_request(self):
         messages = self.worker.messages(self.worker.call("toast", "x"))
-        logs = [(m["level"], m["log"], m["title"], m["duration"], m["visible"]) for m in messages[:-1]]
+        logs = [
+            (m["level"], m["log"], m["title"], m["duration"], m["visible"]) for m in messages[:-1]
+        ]
         self.assertEqual(
             logs,
-            [("info", "i", "Info", 10, True), ("warning", "w", "T", None, True),
-             ("success", "s", "Success", 10, False)],
+            [
+                ("info", "i", "Info", 10, True),
+                ("warning", "w", "T", None, True),
+                ("success", "s", "Success", 10, False),
+            ],
         )
         self.assertEqual(messages[-1]["data"], [])
         messages = self.worker.messages(self.worker.call("atoast", "x"))
@@ -215,10 +224,14 @@ class Values(WorkerTest):
         self.assertEqual(self.worker.value("by_block", ""), [nothing, "only this"])
         self.assertEqual(
             self.worker.value("updating", ""),
-            [{"__type__": "update", "label": "new", "value": 5},
-             {"__type__": "update", "value": "v", "lines": 3}],
+            [
+                {"__type__": "update", "label": "new", "value": 5},
+                {"__type__": "update", "value": "v", "lines": 3},
+            ],
         )
-        self.assertEqual(self.worker.value("layout", ""), [{"__type__": "update", "visible": False}])
+        self.assertEqual(
+            self.worker.value("layout", ""), [{"__type__": "update", "visible": False}]
+        )
         self.assertEqual(self.worker.value("as_set", "a", "b"), ["ab"])
 
 
@@ -268,7 +281,9 @@ class Documents(WorkerTest):
         self.assertEqual([name for _, name in on], ["submit", "click"])
         load = self.dependency("ask")
         self.assertEqual(load["targets"], [[self.worker.config["layout"]["id"], "load"]])
-        change = [d for d in self.worker.config["dependencies"] if d["targets"][0][1] == "change"][0]
+        change = [d for d in self.worker.config["dependencies"] if d["targets"][0][1] == "change"][
+            0
+        ]
         self.assertEqual(change["trigger_mode"], "always_last")
 
     def test_value_that_is_a_function_is_asked_at_load(self):
@@ -306,7 +321,9 @@ class Documents(WorkerTest):
         form = by_id[parent(self.worker.config["layout"])]
         self.assertEqual(form["type"], "form")
         self.assertEqual((form["props"]["scale"], form["props"]["min_width"]), (2, 320))
-        others = [c["props"] for c in by_id.values() if c["type"] == "form" and c["id"] != form["id"]]
+        others = [
+            c["props"] for c in by_id.values() if c["type"] == "form" and c["id"] != form["id"]
+        ]
         self.assertEqual({(p["scale"], p["min_width"]) for p in others}, {(0, 0)})
 
     def test_info_has_parameters_without_state_and_with_defaults(self):
@@ -314,8 +331,14 @@ class Documents(WorkerTest):
         self.assertNotIn("/set_queue", named)
         number = named["/kind"]["parameters"][0]
         self.assertEqual(
-            (number["label"], number["parameter_name"], number["parameter_has_default"],
-             number["parameter_default"], number["type"], number["component"]),
+            (
+                number["label"],
+                number["parameter_name"],
+                number["parameter_has_default"],
+                number["parameter_default"],
+                number["type"],
+                number["component"],
+            ),
             ("N", "x", True, 3, {"type": "number"}, "Number"),
         )
         self.assertEqual(named["/kind"]["returns"][0]["component"], "Textbox")
@@ -334,10 +357,24 @@ CONFIG_FIELDS = """version api_prefix mode dev_mode components css connect_heart
     enable_queue show_error is_colab max_file_size stylesheets theme protocol body_css fill_height
     fill_width theme_hash pwa pages page mcp_server dependencies layout""".split()
 PROPS = {
-    "textbox": dict(type="text", lines=1, show_label=True, container=True, min_width=160, visible=True,
-                    autofocus=False, autoscroll=True, elem_classes=[], rtl=False, submit_btn=False,
-                    stop_btn=False, name="textbox"),
-    "number": dict(show_label=True, container=True, min_width=160, visible=True, step=1, name="number"),
+    "textbox": dict(
+        type="text",
+        lines=1,
+        show_label=True,
+        container=True,
+        min_width=160,
+        visible=True,
+        autofocus=False,
+        autoscroll=True,
+        elem_classes=[],
+        rtl=False,
+        submit_btn=False,
+        stop_btn=False,
+        name="textbox",
+    ),
+    "number": dict(
+        show_label=True, container=True, min_width=160, visible=True, step=1, name="number"
+    ),
     "slider": dict(minimum=0, maximum=100, value=0, step=1, show_label=True, name="slider"),
     "checkbox": dict(value=False, show_label=True, name="checkbox"),
     "checkboxgroup": dict(choices=[], value=[], type="value", show_select_all=False),
@@ -347,21 +384,33 @@ PROPS = {
     "file": dict(file_count="single", type="filepath", allow_reordering=False),
     "label": dict(value={}, show_heading=True),
     "json": dict(open=False, show_indices=False, max_height=500),
-    "markdown": dict(rtl=False, sanitize_html=True, line_breaks=False, header_links=False,
-                     container=False, show_label=False),
+    "markdown": dict(
+        rtl=False,
+        sanitize_html=True,
+        line_breaks=False,
+        header_links=False,
+        container=False,
+        show_label=False,
+    ),
     "html": dict(container=False, padding=False, show_label=False),
-    "button": dict(value="Run", variant="secondary", size="lg", link_target="_self", interactive=True),
+    "button": dict(
+        value="Run", variant="secondary", size="lg", link_target="_self", interactive=True
+    ),
     "row": dict(variant="default", equal_height=False, visible=True),
     "column": dict(scale=1, min_width=320, variant="default"),
-    "accordion": dict(open=True), "group": dict(visible=True), "tabs": dict(visible=True),
+    "accordion": dict(open=True),
+    "group": dict(visible=True),
+    "tabs": dict(visible=True),
 }
 NAMES = {"textbox": "Textbox", "checkboxgroup": "CheckboxGroup", "json": "JSON", "html": "HTML"}
 
 
 class LikeGradio(WorkerTest):
-    APP = "import gradio as gr\nwith gr.Blocks() as demo:\n" + "".join(
-        "    gr.%s()\n" % NAMES.get(kind, kind.capitalize()) for kind in PROPS
-    ) + "    t = gr.Textbox(label='in')\n    gr.Button('go').click(lambda x: x, t, t, api_name='echo')\n"
+    APP = (
+        "import gradio as gr\nwith gr.Blocks() as demo:\n"
+        + "".join("    gr.%s()\n" % NAMES.get(kind, kind.capitalize()) for kind in PROPS)
+        + "    t = gr.Textbox(label='in')\n    gr.Button('go').click(lambda x: x, t, t, api_name='echo')\n"
+    )
 
     def test_default_props(self):
         found = {}
@@ -376,26 +425,41 @@ class LikeGradio(WorkerTest):
         config = self.worker.config
         for name in CONFIG_FIELDS:
             self.assertIn(name, config)
-        self.assertEqual((config["version"], config["protocol"], config["api_prefix"]),
-                         ("6.25.0", "sse_v3", "/gradio_api"))
+        self.assertEqual(
+            (config["version"], config["protocol"], config["api_prefix"]),
+            ("6.25.0", "sse_v3", "/gradio_api"),
+        )
         for name in ("root", "space_id", "app_id", "username"):
             self.assertNotIn(name, config)
         self.assertEqual(sorted(DEPENDENCY_FIELDS), sorted(config["dependencies"][0]))
 
     def test_info_of_echo(self):
         value = {
-            "label": "in", "type": {"type": "string"},
-            "python_type": {"type": "str", "description": ""}, "component": "Textbox",
+            "label": "in",
+            "type": {"type": "string"},
+            "python_type": {"type": "str", "description": ""},
+            "component": "Textbox",
         }
         parameter = dict(
-            value, parameter_name="x", parameter_has_default=False, parameter_default=None,
+            value,
+            parameter_name="x",
+            parameter_has_default=False,
+            parameter_default=None,
             example_input="Hello!!",
         )
         self.assertEqual(
             self.worker.info,
-            {"named_endpoints": {"/echo": {"parameters": [parameter], "returns": [value],
-                                           "api_visibility": "public", "description": ""}},
-             "unnamed_endpoints": {}},
+            {
+                "named_endpoints": {
+                    "/echo": {
+                        "parameters": [parameter],
+                        "returns": [value],
+                        "api_visibility": "public",
+                        "description": "",
+                    }
+                },
+                "unnamed_endpoints": {},
+            },
         )
 
 

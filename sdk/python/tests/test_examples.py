@@ -6,7 +6,7 @@ import struct
 import unittest
 import zlib
 
-from harness import SDK, Worker, WorkerTest
+from harness import SDK, WorkerTest
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(SDK)), "examples")
 
@@ -86,14 +86,18 @@ class Examples(WorkerTest):
         data = worker.value("predict", file_data)
         with open(data[0]["path"], "rb") as file:
             made = file.read()
-        self.assertEqual(made, png(2, 2, [b"\xff\xfe\xfd\x00\x01\x02", b"\xef\xdf\xcf\xbf\xaf\x9f"]))
+        self.assertEqual(
+            made, png(2, 2, [b"\xff\xfe\xfd\x00\x01\x02", b"\xef\xdf\xcf\xbf\xaf\x9f"])
+        )
         self.assertEqual(data[1]["width"], 2)
         self.assertIn("Choose a PNG", worker.run("predict", None)["error"])
 
     def test_errors(self):
         worker = self.example("errors")
         end = worker.run("polite", "")
-        self.assertEqual((end["error"], end["title"]), ("Please type your name first.", "Name missing"))
+        self.assertEqual(
+            (end["error"], end["title"]), ("Please type your name first.", "Name missing")
+        )
         self.assertEqual(worker.run("bug", "x")["error"], "division by zero")
         messages = worker.messages(worker.call("warns", "x"))
         self.assertEqual([m["type"] for m in messages], ["log", "return"])

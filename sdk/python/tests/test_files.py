@@ -81,9 +81,22 @@ class Files(WorkerTest):
     def test_client_cannot_name_a_path_outside(self):
         upload = os.path.dirname(self.upload()["path"])
         os.symlink("/etc/passwd", upload + "/link")
-        for path in ("/etc/passwd", "/proc/self/environ", upload + "/link", upload + "/../../../app/app.py",
-                     self.worker.app_folder + "/app.py", "app.py", "", "\0", upload,
-                     self.worker.base + "/files", self.worker.base + "/files/uu/x", 7, None, ["x"]):
+        for path in (
+            "/etc/passwd",
+            "/proc/self/environ",
+            upload + "/link",
+            upload + "/../../../app/app.py",
+            self.worker.app_folder + "/app.py",
+            "app.py",
+            "",
+            "\0",
+            upload,
+            self.worker.base + "/files",
+            self.worker.base + "/files/uu/x",
+            7,
+            None,
+            ["x"],
+        ):
             with self.subTest(path=path):
                 end = self.worker.run("read", {"path": path, "meta": {"_type": "gradio.FileData"}})
                 self.assertEqual(end["type"], "error")
@@ -95,7 +108,12 @@ class Files(WorkerTest):
         self.assertIn("not there any more", self.worker.run("read", value)["error"])
 
     def test_app_cannot_serve_what_is_outside_of_its_folder(self):
-        for path in ("/etc/passwd", ".secret", self.worker.app_folder + "/.secret", "/proc/self/environ"):
+        for path in (
+            "/etc/passwd",
+            ".secret",
+            self.worker.app_folder + "/.secret",
+            "/proc/self/environ",
+        ):
             with self.subTest(path=path):
                 self.assertIn("lies outside", self.worker.run("path_of", path)["error"])
         self.assertIn("does not exist", self.worker.run("path_of", "nothing.txt")["error"])

@@ -64,7 +64,9 @@ class Loading(WorkerTest):
             self.assertEqual(self.start(app).ready().value("predict", "x"), ["x"])
 
     def test_several_apps_without_launch(self):
-        app = HEAD + "a = gr.Interface(len, 'text', 'text')\nb = gr.Interface(len, 'text', 'text')\n"
+        app = (
+            HEAD + "a = gr.Interface(len, 'text', 'text')\nb = gr.Interface(len, 'text', 'text')\n"
+        )
         self.assertIn("several apps", self.failure(app)["message"])
 
     def test_launched_app_wins(self):
@@ -76,13 +78,17 @@ class Loading(WorkerTest):
         self.start(app).ready()
 
     def test_code_after_launch_runs_and_its_error_does_not_undo_it(self):
-        worker = self.start(SIMPLE + "demo.launch()\nprint('after')\nraise ValueError('late')\n").ready()
+        worker = self.start(
+            SIMPLE + "demo.launch()\nprint('after')\nraise ValueError('late')\n"
+        ).ready()
         worker.wait_for_log("after\n")
         worker.wait_for_log("ValueError: late")
         self.assertEqual(worker.value("predict", "x"), ["x"])
 
     def test_endless_loop_after_launch_does_not_hold_it_up(self):
-        worker = self.start(SIMPLE + "demo.launch()\nimport time\nwhile True: time.sleep(1)\n").ready()
+        worker = self.start(
+            SIMPLE + "demo.launch()\nimport time\nwhile True: time.sleep(1)\n"
+        ).ready()
         self.assertEqual(worker.value("predict", "x"), ["x"])
 
     def test_ping_is_answered_while_the_app_loads(self):
@@ -126,7 +132,10 @@ class Unsupported(WorkerTest):
             ("gr.Blocks(nonsense=1)", "Blocks(nonsense=...)"),
             ("gr.State(delete_callback=print)", "State(delete_callback=...)"),
             ("gr.Interface(len, 'text', 'text', batch=True)", "Interface(batch=...)"),
-            ("with gr.Blocks() as d: gr.Button().click(len, batch=True)", "event listener(batch=...)"),
+            (
+                "with gr.Blocks() as d: gr.Button().click(len, batch=True)",
+                "event listener(batch=...)",
+            ),
             ("with gr.Blocks() as d: gr.Blocks()", "Blocks inside of Blocks"),
             ("gr.Interface(len, 'audio', 'text')", "component 'audio'"),
         ):
@@ -134,8 +143,13 @@ class Unsupported(WorkerTest):
                 self.sentence(code + "\n", name)
 
     def test_arguments_with_a_security_meaning_are_refused(self):
-        for argument in ("auth=('a', 'b')", "allowed_paths=['/']", "blocked_paths=['x']",
-                         "max_file_size='1mb'", "strict_cors=False"):
+        for argument in (
+            "auth=('a', 'b')",
+            "allowed_paths=['/']",
+            "blocked_paths=['x']",
+            "max_file_size='1mb'",
+            "strict_cors=False",
+        ):
             with self.subTest(argument=argument):
                 code = SIMPLE[len(HEAD) :] + "demo.launch(%s)\n" % argument
                 self.sentence(code, "launch(%s=...)" % argument.partition("=")[0])

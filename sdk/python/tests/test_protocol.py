@@ -52,7 +52,7 @@ class Calls(WorkerTest):
         self.assertLess(end["duration"], 5)
 
     def test_unicode_survives(self):
-        self.assertEqual(self.worker.value("echo", "grüße 👋 \u0000 \\ \""), ["grüße 👋 \u0000 \\ \""])
+        self.assertEqual(self.worker.value("echo", 'grüße 👋 \u0000 \\ "'), ['grüße 👋 \u0000 \\ "'])
 
     def test_lone_surrogate_does_not_break_the_line(self):
         self.assertEqual(self.worker.value("odd"), ["? and \n\u2028"])
@@ -188,12 +188,15 @@ class Ends(WorkerTest):
 
     def test_app_cannot_find_the_socket(self):
         """Neither by the variable nor by its number; nor do its children inherit it."""
-        app = """
+        app = (
+            """
 import os, subprocess
 shown = subprocess.run(["sh", "-c", "ls -l /proc/self/fd"], capture_output=True, text=True,
     close_fds=False).stdout
 print("SOCKETS", shown.count("socket:"), os.environ.get("SPACEKIT_FD"))
-""" + APP
+"""
+            + APP
+        )
         worker = self.start(app).ready()
         worker.tell({"type": "shutdown", "grace_ms": 0})
         worker.ended()

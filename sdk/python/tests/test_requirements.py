@@ -53,7 +53,9 @@ class Files(unittest.TestCase):
         self.assertEqual(self.lacking("nothere \\\n >= 1 --hash=sha256:00\n"), ["nothere>=1"])
         self.assertEqual(self.lacking("nothere @ https://x.invalid/a.whl\n"), ["nothere"])
         self.assertEqual(self.lacking("git+https://x.invalid/r.git#egg=thing\n"), ["thing"])
-        self.assertEqual(self.lacking("-e git+https://x.invalid/r.git\n"), ["git+https://x.invalid/r.git"])
+        self.assertEqual(
+            self.lacking("-e git+https://x.invalid/r.git\n"), ["git+https://x.invalid/r.git"]
+        )
         self.assertEqual(self.lacking("./wheels/x.whl\n"), ["./wheels/x.whl"])
         self.assertEqual(self.lacking("a-b\na-b\n"), ["a-b"])
         self.assertEqual(self.lacking("-r more.txt\n", more="nothere\n"), ["nothere"])
@@ -100,16 +102,25 @@ class Versions(unittest.TestCase):
 
     def test_markers(self):
         for text, expected in (
-            ("python_version >= '3.8'", True), ("python_version < '3.10'", False),
-            ("'linux' in sys_platform", True), ("sys_platform not in 'linux2'", False),
+            ("python_version >= '3.8'", True),
+            ("python_version < '3.10'", False),
+            ("'linux' in sys_platform", True),
+            ("sys_platform not in 'linux2'", False),
             ("os_name == 'nt' or os_name == 'posix'", True),
             ("os_name == 'nt' and (os_name == 'nt' or os_name == 'posix')", False),
-            ("(extra == 'x')", False), ('platform_system == "Linux"', True),
+            ("(extra == 'x')", False),
+            ('platform_system == "Linux"', True),
             ("python_full_version >= '3.1.0'", True),
         ):
             with self.subTest(text=text):
                 self.assertEqual(Marker(text).value(), expected)
-        for text in ("os_name ==", "nonsense == '1'", "python_version >= '3' extra", "(", "'a' ~ 'b'"):
+        for text in (
+            "os_name ==",
+            "nonsense == '1'",
+            "python_version >= '3' extra",
+            "(",
+            "'a' ~ 'b'",
+        ):
             with self.subTest(text=text):
                 self.assertTrue(Requirement("x; " + text).applies())
 

@@ -149,7 +149,10 @@ class Replaced(WorkerTest):
     def test_another_version_of_the_app_starts_anew(self):
         one = self.start(APP).ready()
         one.value("count", 7, None)
-        two = self.successor(one, APP.replace("with gr.Blocks() as demo:", "with gr.Blocks() as demo:\n    gr.State(3)"))
+        two = self.successor(
+            one,
+            APP.replace("with gr.Blocks() as demo:", "with gr.Blocks() as demo:\n    gr.State(3)"),
+        )
         self.assertEqual(two.value("both", None, None), ["0", 10])
 
 

@@ -181,7 +181,9 @@ class Streaming(WorkerTest):
 
     def test_updates_are_streamed(self):
         messages = self.stream("toasts", 1)
-        self.assertEqual(messages[0]["data"], [{"__type__": "update", "value": "x", "visible": True}])
+        self.assertEqual(
+            messages[0]["data"], [{"__type__": "update", "value": "x", "visible": True}]
+        )
         self.assertEqual(messages[-1]["data"], [{"__type__": "update"}])
 
     def test_method_is_known_to_be_a_generator(self):
@@ -197,10 +199,25 @@ class Streaming(WorkerTest):
 
 class Edits(unittest.TestCase):
     CASES = [
-        ("abc", "abcd"), ("abc", "xbc"), ("", "x"), ("x", ""), (1, "1"), (1, 2), (1, True), (None, 0),
-        ([1, 2, 3], [1]), ([1], [1, 2, 3]), ([], [[]]), ({"a": 1}, {"b": 1}), ({"a": 1}, []),
-        ({"a": {"b": ["x"]}}, {"a": {"b": ["xy", None]}}), ([{"c": "a"}], [{"c": "ab"}, {"c": ""}]),
-        ([1, 2, 3, 4], [4, 3]), ({"a": None}, {}), ("same", "same"), ([1.5], [1.5]),
+        ("abc", "abcd"),
+        ("abc", "xbc"),
+        ("", "x"),
+        ("x", ""),
+        (1, "1"),
+        (1, 2),
+        (1, True),
+        (None, 0),
+        ([1, 2, 3], [1]),
+        ([1], [1, 2, 3]),
+        ([], [[]]),
+        ({"a": 1}, {"b": 1}),
+        ({"a": 1}, []),
+        ({"a": {"b": ["x"]}}, {"a": {"b": ["xy", None]}}),
+        ([{"c": "a"}], [{"c": "ab"}, {"c": ""}]),
+        ([1, 2, 3, 4], [4, 3]),
+        ({"a": None}, {}),
+        ("same", "same"),
+        ([1.5], [1.5]),
     ]
 
     def test_applied_edits_give_the_new_value(self):

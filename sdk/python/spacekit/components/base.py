@@ -20,8 +20,20 @@ class Component(Block):
     PYTHON = "str"
     EXAMPLE = None
 
-    def begin(self, arguments, label=None, info=None, show_label=None, container=True,
-              scale=None, min_width=160, interactive=None, every=None, inputs=None, **common):
+    def begin(
+        self,
+        arguments,
+        label=None,
+        info=None,
+        show_label=None,
+        container=True,
+        scale=None,
+        min_width=160,
+        interactive=None,
+        every=None,
+        inputs=None,
+        **common,
+    ):
         """Takes what every component takes; called first by each __init__."""
         mine = {name: common.pop(name) for name in COMMON if name in common}
         common.pop("preserved_by_key", None)
@@ -29,12 +41,21 @@ class Component(Block):
         refuse(type(self).__name__, common)
         if every is not None:
             refuse(type(self).__name__, {"every": every})
-        self.label, self.interactive, self.scale, self.min_width = label, interactive, scale, min_width
+        self.label, self.interactive, self.scale, self.min_width = (
+            label,
+            interactive,
+            scale,
+            min_width,
+        )
         self._value_inputs = inputs
         self.setup(**mine)
         self.props = {
-            "label": label, "info": info, "show_label": True if show_label is None else show_label,
-            "container": container, "scale": scale, "min_width": min_width,
+            "label": label,
+            "info": info,
+            "show_label": True if show_label is None else show_label,
+            "container": container,
+            "scale": scale,
+            "min_width": min_width,
             "interactive": interactive,
         }
         self.props.update(arguments)

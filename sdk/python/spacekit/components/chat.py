@@ -25,31 +25,69 @@ class Chatbot(Component):
                 "metadata": {"anyOf": [{"type": "object"}, {"type": "null"}]},
                 "options": {"anyOf": [{"type": "array"}, {"type": "null"}]},
             },
-            "required": ["role", "content"], "type": "object",
+            "required": ["role", "content"],
+            "type": "object",
         },
         "type": "array",
     }
     EXAMPLE = [
-        {"role": "user", "metadata": None, "content": [{"text": "Hello!", "type": "text"}], "options": None},
+        {
+            "role": "user",
+            "metadata": None,
+            "content": [{"text": "Hello!", "type": "text"}],
+            "options": None,
+        },
     ]
 
-    def __init__(self, value=None, *, height=400, max_height=None, min_height=None,
-                 placeholder=None, autoscroll=True, render_markdown=True, rtl=False,
-                 sanitize_html=True, line_breaks=True, layout=None, **common):
-        for name in ("avatar_images", "latex_delimiters", "show_copy_button", "resizable",
-                     "bubble_full_width", "group_consecutive_messages", "feedback_options",
-                     "allow_tags", "allow_file_downloads", "show_share_button", "type"):
+    def __init__(
+        self,
+        value=None,
+        *,
+        height=400,
+        max_height=None,
+        min_height=None,
+        placeholder=None,
+        autoscroll=True,
+        render_markdown=True,
+        rtl=False,
+        sanitize_html=True,
+        line_breaks=True,
+        layout=None,
+        **common,
+    ):
+        for name in (
+            "avatar_images",
+            "latex_delimiters",
+            "show_copy_button",
+            "resizable",
+            "bubble_full_width",
+            "group_consecutive_messages",
+            "feedback_options",
+            "allow_tags",
+            "allow_file_downloads",
+            "show_share_button",
+            "type",
+        ):
             if common.pop(name, None) == "tuples":
                 raise unsupported("Chatbot(type='tuples')")
         self.begin(
             {
-                "height": height, "max_height": max_height, "min_height": min_height,
-                "placeholder": placeholder, "autoscroll": autoscroll, "layout": layout,
-                "render_markdown": render_markdown, "rtl": rtl, "sanitize_html": True,
-                "line_breaks": line_breaks, "likeable": False, "_undoable": False,
-                "_retryable": False, "buttons": ["copy"],
+                "height": height,
+                "max_height": max_height,
+                "min_height": min_height,
+                "placeholder": placeholder,
+                "autoscroll": autoscroll,
+                "layout": layout,
+                "render_markdown": render_markdown,
+                "rtl": rtl,
+                "sanitize_html": True,
+                "line_breaks": line_breaks,
+                "likeable": False,
+                "_undoable": False,
+                "_retryable": False,
+                "buttons": ["copy"],
             },
-            **common
+            **common,
         )
         self.set_value([] if value is None else value)
 
@@ -77,7 +115,8 @@ def message_of(entry):
         entry = vars(entry)
     if not isinstance(entry, dict) or "role" not in entry or "content" not in entry:
         raise ValueError(
-            "a Chatbot needs messages: dicts with 'role' and 'content', not %s" % type(entry).__name__
+            "a Chatbot needs messages: dicts with 'role' and 'content', not %s"
+            % type(entry).__name__
         )
     content = entry["content"]
     parts = content if isinstance(content, list) else [content]

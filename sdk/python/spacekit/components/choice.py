@@ -16,7 +16,7 @@ def pairs(choices):
 
 
 class Choice(Component):
-    """`choose` has the choices as an argument because a handler may have changed them for a session."""
+    """`choose` is given the choices: a handler may have changed them for a session."""
 
     has_choices = True
     is_form = True
@@ -107,14 +107,27 @@ class Dropdown(Choice):
     type = "dropdown"
     EVENTS = ("change", "input", "select", "focus", "blur", "key_up")
 
-    def __init__(self, choices=None, *, value=FIRST, type="value", multiselect=None,
-                 allow_custom_value=False, max_choices=None, filterable=True, **common):
+    def __init__(
+        self,
+        choices=None,
+        *,
+        value=FIRST,
+        type="value",
+        multiselect=None,
+        allow_custom_value=False,
+        max_choices=None,
+        filterable=True,
+        **common,
+    ):
         self.begin(
             {
-                "multiselect": multiselect, "allow_custom_value": allow_custom_value,
-                "max_choices": max_choices, "filterable": filterable, "buttons": [],
+                "multiselect": multiselect,
+                "allow_custom_value": allow_custom_value,
+                "max_choices": max_choices,
+                "filterable": filterable,
+                "buttons": [],
             },
-            **common
+            **common,
         )
         self.multiselect, self.free = bool(multiselect), allow_custom_value
         self.max_choices = max_choices

@@ -16,24 +16,30 @@ class Label(Component):
         "properties": {
             "label": {
                 "anyOf": [{"type": t} for t in ("string", "integer", "number", "null")],
-                "default": None, "title": "Label",
+                "default": None,
+                "title": "Label",
             },
             "confidences": {
                 "anyOf": [{"items": {"type": "object"}, "type": "array"}, {"type": "null"}],
-                "default": None, "title": "Confidences",
+                "default": None,
+                "title": "Confidences",
             },
         },
         "title": "LabelData",
         "type": "object",
     }
 
-    def __init__(self, value=None, *, num_top_classes=None, color=None, show_heading=True, **common):
+    def __init__(
+        self, value=None, *, num_top_classes=None, color=None, show_heading=True, **common
+    ):
         self.begin(
             {
-                "num_top_classes": num_top_classes, "color": color, "show_heading": show_heading,
+                "num_top_classes": num_top_classes,
+                "color": color,
+                "show_heading": show_heading,
                 "buttons": [],
             },
-            **common
+            **common,
         )
         self.num_top_classes = num_top_classes
         self.set_value(value)
@@ -76,14 +82,27 @@ class JSON(Component):
     PYTHON = "str | float | bool | list | dict"
     EXAMPLE = {"foo": "bar"}
 
-    def __init__(self, value=None, *, open=False, show_indices=False, height=None, max_height=500,
-                 min_height=None, **common):
+    def __init__(
+        self,
+        value=None,
+        *,
+        open=False,
+        show_indices=False,
+        height=None,
+        max_height=500,
+        min_height=None,
+        **common,
+    ):
         self.begin(
             {
-                "open": open, "show_indices": show_indices, "height": height,
-                "max_height": max_height, "min_height": min_height, "buttons": ["copy"],
+                "open": open,
+                "show_indices": show_indices,
+                "height": height,
+                "max_height": max_height,
+                "min_height": min_height,
+                "buttons": ["copy"],
             },
-            **common
+            **common,
         )
         self.set_value(value)
 

@@ -11,16 +11,28 @@ class Code(Component):
     API = TEXT
     EXAMPLE = "print('Hello World')"
 
-    def __init__(self, value=None, language=None, *, lines=5, max_lines=None, wrap_lines=False,
-                 show_line_numbers=True, **common):
+    def __init__(
+        self,
+        value=None,
+        language=None,
+        *,
+        lines=5,
+        max_lines=None,
+        wrap_lines=False,
+        show_line_numbers=True,
+        **common,
+    ):
         common.pop("autocomplete", None)
         self.begin(
             {
-                "language": language, "lines": lines, "max_lines": max_lines,
-                "wrap_lines": wrap_lines, "show_line_numbers": show_line_numbers,
+                "language": language,
+                "lines": lines,
+                "max_lines": max_lines,
+                "wrap_lines": wrap_lines,
+                "show_line_numbers": show_line_numbers,
                 "buttons": ["copy", "download"],
             },
-            **common
+            **common,
         )
         self.set_value(value)
 
@@ -50,15 +62,25 @@ class HighlightedText(Component):
     API = {"items": {"type": "object"}, "type": "array"}
     EXAMPLE = [{"token": "The", "class_or_confidence": None}]
 
-    def __init__(self, value=None, *, color_map=None, show_legend=False, combine_adjacent=False,
-                 adjacent_separator="", **common):
+    def __init__(
+        self,
+        value=None,
+        *,
+        color_map=None,
+        show_legend=False,
+        combine_adjacent=False,
+        adjacent_separator="",
+        **common,
+    ):
         common.pop("show_inline_category", None)
         self.begin(
             {
-                "color_map": color_map, "show_legend": show_legend,
-                "combine_adjacent": combine_adjacent, "buttons": [],
+                "color_map": color_map,
+                "show_legend": show_legend,
+                "combine_adjacent": combine_adjacent,
+                "buttons": [],
             },
-            **common
+            **common,
         )
         self.combine, self.separator = combine_adjacent, adjacent_separator
         self.set_value(value)
@@ -71,7 +93,9 @@ class HighlightedText(Component):
     def postprocess(self, value):
         if value is None:
             return None
-        pairs = _from_entities(value) if isinstance(value, dict) else [tuple(pair) for pair in value]
+        pairs = (
+            _from_entities(value) if isinstance(value, dict) else [tuple(pair) for pair in value]
+        )
         if self.combine:
             pairs = self._combined(pairs)
         return [{"token": text, "class_or_confidence": mark} for text, mark in pairs]

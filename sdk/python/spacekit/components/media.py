@@ -24,10 +24,28 @@ class Image(Component):
     PYTHON = "filepath"
     EXAMPLE = {"path": "image.png", "meta": files.MARK, "orig_name": "image.png", "url": None}
 
-    def __init__(self, value=None, *, format="webp", height=None, width=None, image_mode="RGB",
-                 sources=None, type="numpy", streaming=False, placeholder=None, **common):
-        for name in ("webcam_options", "watermark", "show_download_button", "show_share_button",
-                     "show_fullscreen_button", "mirror_webcam"):
+    def __init__(
+        self,
+        value=None,
+        *,
+        format="webp",
+        height=None,
+        width=None,
+        image_mode="RGB",
+        sources=None,
+        type="numpy",
+        streaming=False,
+        placeholder=None,
+        **common,
+    ):
+        for name in (
+            "webcam_options",
+            "watermark",
+            "show_download_button",
+            "show_share_button",
+            "show_fullscreen_button",
+            "mirror_webcam",
+        ):
             common.pop(name, None)
         if streaming:
             raise unsupported("Image(streaming=True)")
@@ -36,12 +54,18 @@ class Image(Component):
         sources = [sources] if isinstance(sources, str) else sources
         self.begin(
             {
-                "format": format, "height": height, "width": width, "image_mode": image_mode,
-                "sources": ["upload", "clipboard"] if sources is None else sources, "type": type,
-                "placeholder": placeholder, "streaming": False, "streamable": False,
+                "format": format,
+                "height": height,
+                "width": width,
+                "image_mode": image_mode,
+                "sources": ["upload", "clipboard"] if sources is None else sources,
+                "type": type,
+                "placeholder": placeholder,
+                "streaming": False,
+                "streamable": False,
                 "buttons": ["download", "fullscreen"],
             },
-            **common
+            **common,
         )
         self.kind, self.format, self.image_mode = type, format, image_mode
         self.set_value(value)
@@ -95,18 +119,31 @@ class File(Component):
     PYTHON = "filepath"
     EXAMPLE = {"path": "file.txt", "meta": files.MARK, "orig_name": "file.txt", "url": None}
 
-    def __init__(self, value=None, *, file_count="single", file_types=None, type="filepath",
-                 height=None, allow_reordering=False, **common):
+    def __init__(
+        self,
+        value=None,
+        *,
+        file_count="single",
+        file_types=None,
+        type="filepath",
+        height=None,
+        allow_reordering=False,
+        **common,
+    ):
         if file_count == "directory":
             raise unsupported("File(file_count='directory')")
         if type not in ("filepath", "binary"):
             raise ValueError("File(type=...) is 'filepath' or 'binary'")
         self.begin(
             {
-                "file_count": file_count, "file_types": file_types, "type": type, "height": height,
-                "allow_reordering": allow_reordering, "buttons": [],
+                "file_count": file_count,
+                "file_types": file_types,
+                "type": type,
+                "height": height,
+                "allow_reordering": allow_reordering,
+                "buttons": [],
             },
-            **common
+            **common,
         )
         self.kind, self.many, self.file_types = type, file_count == "multiple", file_types
         self.set_value(value)

@@ -12,14 +12,27 @@ class Number(Component):
     EXAMPLE = 3
     is_form = True
 
-    def __init__(self, value=None, *, placeholder=None, precision=None, minimum=None, maximum=None,
-                 step=1, **common):
+    def __init__(
+        self,
+        value=None,
+        *,
+        placeholder=None,
+        precision=None,
+        minimum=None,
+        maximum=None,
+        step=1,
+        **common,
+    ):
         self.begin(
             {
-                "placeholder": placeholder, "precision": precision, "minimum": minimum,
-                "maximum": maximum, "step": step, "buttons": [],
+                "placeholder": placeholder,
+                "precision": precision,
+                "minimum": minimum,
+                "maximum": maximum,
+                "step": step,
+                "buttons": [],
             },
-            **common
+            **common,
         )
         self.precision, self.minimum, self.maximum = precision, minimum, maximum
         self.set_value(value)
@@ -28,7 +41,9 @@ class Number(Component):
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise Error("%s: %r is not a number." % (self.label or "Number", value), print_exception=False)
+            raise Error(
+                "%s: %r is not a number." % (self.label or "Number", value), print_exception=False
+            )
         check_range(self, value)
         return self._round(value)
 
@@ -50,7 +65,8 @@ class Number(Component):
 def check_range(block, value):
     if block.minimum is not None and value < block.minimum:
         raise Error(
-            "Value %s is less than minimum value %s." % (value, block.minimum), print_exception=False
+            "Value %s is less than minimum value %s." % (value, block.minimum),
+            print_exception=False,
         )
     if block.maximum is not None and value > block.maximum:
         raise Error(
@@ -65,8 +81,18 @@ class Slider(Component):
     PYTHON = "float"
     is_form = True
 
-    def __init__(self, minimum=0, maximum=100, value=None, *, step=None, precision=None,
-                 randomize=False, show_reset_button=True, **common):
+    def __init__(
+        self,
+        minimum=0,
+        maximum=100,
+        value=None,
+        *,
+        step=None,
+        precision=None,
+        randomize=False,
+        show_reset_button=True,
+        **common,
+    ):
         if step is None:
             # As Gradio: about a hundred steps, on a power of ten.
             from math import floor, log10
@@ -87,7 +113,9 @@ class Slider(Component):
         if value is None:
             return self.minimum
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise Error("%s: %r is not a number." % (self.label or "Slider", value), print_exception=False)
+            raise Error(
+                "%s: %r is not a number." % (self.label or "Slider", value), print_exception=False
+            )
         check_range(self, value)
         return value
 
@@ -104,7 +132,8 @@ class Slider(Component):
         return {
             "type": "number",
             "description": "numeric value between %s and %s" % (self.minimum, self.maximum),
-            "minimum": self.minimum, "maximum": self.maximum,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
         }
 
     def example(self):

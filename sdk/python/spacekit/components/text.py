@@ -12,18 +12,41 @@ class Textbox(Component):
     EXAMPLE = "Hello!!"
     is_form = True
 
-    def __init__(self, value=None, *, type="text", lines=1, max_lines=None, placeholder=None,
-                 autofocus=False, autoscroll=True, text_align=None, rtl=False, max_length=None,
-                 submit_btn=False, stop_btn=False, html_attributes=None, show_copy_button=False,
-                 **common):
+    def __init__(
+        self,
+        value=None,
+        *,
+        type="text",
+        lines=1,
+        max_lines=None,
+        placeholder=None,
+        autofocus=False,
+        autoscroll=True,
+        text_align=None,
+        rtl=False,
+        max_length=None,
+        submit_btn=False,
+        stop_btn=False,
+        html_attributes=None,
+        show_copy_button=False,
+        **common,
+    ):
         self.begin(
             {
-                "type": type, "lines": lines, "max_lines": max_lines, "placeholder": placeholder,
-                "autofocus": autofocus, "autoscroll": autoscroll, "text_align": text_align,
-                "rtl": rtl, "max_length": max_length, "submit_btn": submit_btn,
-                "stop_btn": stop_btn, "buttons": ["copy"] if show_copy_button else [],
+                "type": type,
+                "lines": lines,
+                "max_lines": max_lines,
+                "placeholder": placeholder,
+                "autofocus": autofocus,
+                "autoscroll": autoscroll,
+                "text_align": text_align,
+                "rtl": rtl,
+                "max_length": max_length,
+                "submit_btn": submit_btn,
+                "stop_btn": stop_btn,
+                "buttons": ["copy"] if show_copy_button else [],
             },
-            **common
+            **common,
         )
         self.set_value(value)
 
@@ -56,18 +79,40 @@ class Markdown(Component):
     API = TEXT
     EXAMPLE = "# Hello!"
 
-    def __init__(self, value=None, *, rtl=False, latex_delimiters=None, sanitize_html=True,
-                 line_breaks=False, header_links=False, height=None, max_height=None,
-                 min_height=None, container=False, padding=False, show_label=False, **common):
+    def __init__(
+        self,
+        value=None,
+        *,
+        rtl=False,
+        latex_delimiters=None,
+        sanitize_html=True,
+        line_breaks=False,
+        header_links=False,
+        height=None,
+        max_height=None,
+        min_height=None,
+        container=False,
+        padding=False,
+        show_label=False,
+        **common,
+    ):
         if latex_delimiters is None:
             latex_delimiters = [{"left": "$$", "right": "$$", "display": True}]
         self.begin(
             {
-                "rtl": rtl, "latex_delimiters": latex_delimiters, "sanitize_html": True,
-                "line_breaks": line_breaks, "header_links": header_links, "height": height,
-                "max_height": max_height, "min_height": min_height, "padding": padding,
+                "rtl": rtl,
+                "latex_delimiters": latex_delimiters,
+                "sanitize_html": True,
+                "line_breaks": line_breaks,
+                "header_links": header_links,
+                "height": height,
+                "max_height": max_height,
+                "min_height": min_height,
+                "padding": padding,
             },
-            container=container, show_label=show_label, **common
+            container=container,
+            show_label=show_label,
+            **common,
         )
         self.set_value(value)
 
@@ -81,11 +126,22 @@ class HTML(Component):
     API = TEXT
     EXAMPLE = "<p>Hello</p>"
 
-    def __init__(self, value=None, *, padding=False, max_height=None, min_height=None,
-                 container=False, show_label=False, **common):
+    def __init__(
+        self,
+        value=None,
+        *,
+        padding=False,
+        max_height=None,
+        min_height=None,
+        container=False,
+        show_label=False,
+        **common,
+    ):
         self.begin(
             {"padding": padding, "max_height": max_height, "min_height": min_height},
-            container=container, show_label=show_label, **common
+            container=container,
+            show_label=show_label,
+            **common,
         )
         self.set_value(value)
 
@@ -98,8 +154,18 @@ class Button(Component):
     EVENTS = ("click",)
     skip_api = True
 
-    def __init__(self, value="Run", *, variant="secondary", size="lg", icon=None, link=None,
-                 link_target="_self", interactive=True, **common):
+    def __init__(
+        self,
+        value="Run",
+        *,
+        variant="secondary",
+        size="lg",
+        icon=None,
+        link=None,
+        link_target="_self",
+        interactive=True,
+        **common,
+    ):
         if icon is not None:
             from ..errors import unsupported
 
@@ -107,7 +173,10 @@ class Button(Component):
         common.setdefault("min_width", None)
         self.begin(
             {"variant": variant, "size": size, "link": link, "link_target": link_target},
-            interactive=interactive, show_label=None, container=None, **common
+            interactive=interactive,
+            show_label=None,
+            container=None,
+            **common,
         )
         self.props["show_label"] = None
         self.set_value(value)
@@ -131,8 +200,13 @@ class ClearButton(Button):
             components = [components]
         empty = [component.empty_value() for component in components]
         self.click(
-            lambda: empty if len(empty) != 1 else empty[0], None, components, api_name=False,
-            queue=False, show_progress="hidden", api_visibility="private",
+            lambda: empty if len(empty) != 1 else empty[0],
+            None,
+            components,
+            api_name=False,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
         )
         return self
 

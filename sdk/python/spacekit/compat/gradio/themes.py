@@ -1,4 +1,4 @@
-"""gr.themes.Soft() and the like: accepted, not applied. The page has its own light and dark theme."""
+"""gr.themes.Soft() and the like: accepted, not applied. The page has its own themes."""
 
 from spacekit.context import say_once as _say_once
 
