@@ -100,6 +100,18 @@ static bool same_origin(const struct sp_exchange *ex)
     return sp_slice_eq_str(sp_http_header(req, "sec-fetch-site"), "same-origin");
 }
 
+/*
+ * Browsers let any page open a WebSocket to us and tell only the Origin; programs send none. There
+ * is no other check against a page that talks to apps behind its visitor's back.
+ */
+static bool is_foreign_socket(const struct sp_exchange *ex)
+{
+    const struct sp_http_request *req = sp_exchange_request(ex);
+    struct sp_slice origin = sp_http_header(req, "origin");
+
+    return req->upgrade_websocket && origin.ptr && !origin_is_ours(ex, origin);
+}
+
 static const struct sp_user *who(struct sp_exchange *ex, enum proof *ret)
 {
     struct sp_auth *auth = sp_daemon_of(ex)->auth;
@@ -230,6 +242,10 @@ bool sp_gate(struct sp_exchange *ex)
     if (!host_is_ours(ex)) {
         sp_reply_problem(ex, 421, "invalid",
                          "this server does not answer for that Host (public_url)");
+        return false;
+    }
+    if (is_foreign_socket(ex)) {
+        sp_reply_problem(ex, 403, "denied", "a WebSocket from a page of another origin is not taken");
         return false;
     }
     user = who(ex, &proof);

@@ -328,8 +328,14 @@ static void on_sandbox_started(void *arg, const struct sp_error *err,
     struct sp_instance *instance = pending_take(arg);
 
     (void)reply;
-    if (!instance || instance->phase != SANDBOX_STARTING)
-        return; /* stopped meanwhile: the stop was sent after the start and takes it away */
+    if (!instance)
+        return;
+    if (instance->phase != SANDBOX_STARTING) {
+        /* Stopped meanwhile. A start that failed leaves nothing, so nothing else will tell us so. */
+        if (err)
+            finish(instance);
+        return;
+    }
     if (err) {
         fail(instance, SP_STAGE_RUNTIME_ERROR, err->msg);
         return;

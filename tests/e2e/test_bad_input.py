@@ -136,8 +136,13 @@ class BadApps(harness.Case):
         self.assertEqual(self.d.call("me/loud", "echo", ["x"]), ("complete", ["x"]))
 
     def test_garbage_on_the_worker_socket_ends_the_app_with_the_reason(self):
-        said = self.failing("me/garbage", "import os\nos.write(3, b'\\x00garbage that is no message\\n')\n"
-                                          "import time\ntime.sleep(30)\n")
+        text = ("import os, stat, time\n"
+                "for fd in range(3, 64):\n"
+                "    try:\n"
+                "        if stat.S_ISSOCK(os.fstat(fd).st_mode): os.write(fd, b'\\x00garbage that is no message\\n')\n"
+                "    except OSError: pass\n"
+                "time.sleep(30)\n")
+        said = self.failing("me/garbage", text)
         self.assertIn("protocol", said)
 
     def test_an_app_that_says_nothing_is_ended_after_the_start_timeout(self):

@@ -1,7 +1,7 @@
 """From a join to a result, over Gradio's SSE protocol, by two visitors."""
 
 import threading
-import time
+import urllib.parse
 
 import harness
 
@@ -138,11 +138,11 @@ class Queue(harness.Case):
         path = reply.json[0]
         seen = self.run_one(FIL, [{"path": path, "meta": {"_type": "gradio.FileData"}}], "f")
         result = seen[-1]["output"]["data"][0]
-        got = self.d.get(f"/app/me/kitchen/gradio_api/file={result['path']}", token=None)
+        got = self.d.get(f"/app/me/kitchen/gradio_api/file={urllib.parse.quote(result['path'])}", token=None)
         self.assertEqual((got.status, got.body), (200, b"hello file"))
         self.assertEqual(got.headers.get("X-Content-Type-Options"), "nosniff")
         self.assertIn("sandbox", got.headers.get("Content-Security-Policy", ""))
-        part = self.d.request("GET", f"/app/me/kitchen/file={result['path']}", token=None, headers={"Range": "bytes=1-2"})
+        part = self.d.request("GET", f"/app/me/kitchen/file={urllib.parse.quote(result['path'])}", token=None, headers={"Range": "bytes=1-2"})
         self.assertEqual((part.status, part.body), (206, b"el"))
 
     def test_ten_visitors_at_once_all_get_their_own_answer(self):
