@@ -122,16 +122,11 @@ static void test_a_big_upload_arrives_whole(void **state)
 static unsigned n_uploads(struct world *w)
 {
     char path[200];
-    SP_AUTO_FD int fd = -1;
-    struct sp_error err;
-    unsigned n = 0;
     struct stat st;
 
-    (void)err;
     (void)snprintf(path, sizeof(path), "%s/%016x/u", w->files, SPACE);
     assert_int_equal(stat(path, &st), 0);
-    n = (unsigned)st.st_nlink - 2; /* one link for each folder in it */
-    return n;
+    return (unsigned)st.st_nlink - 2; /* one link for each folder in it */
 }
 
 static void test_an_upload_that_breaks_off_leaves_nothing(void **state)
