@@ -111,7 +111,7 @@ static bool boundary_is_valid(const char *s)
 bool sp_multipart_init(struct sp_multipart *mp, struct sp_slice content_type)
 {
     static const char type[] = "multipart/form-data";
-    char value[SP_MULTIPART_BOUNDARY_MAX + 2];
+    char value[SP_MULTIPART_BOUNDARY_MAX + 2] = "";
     struct sp_slice rest;
     struct sp_slice name;
     unsigned found = 0;

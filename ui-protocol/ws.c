@@ -54,10 +54,11 @@ static unsigned count_headers(const struct sp_http_request *req, const char *nam
 
 bool sp_ws_handshake(const struct sp_http_request *req, char ret_accept[29], int *ret_status)
 {
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
     struct sp_slice key = sp_http_header(req, "sec-websocket-key");
     struct sp_slice version = sp_http_header(req, "sec-websocket-version");
     uint8_t digest[20];
-    char text[60];
+    char text[24 + sizeof(guid)];
 
     *ret_status = 400;
     if (req->method != SP_HTTP_GET || !req->upgrade_websocket || req->body != SP_HTTP_BODY_NONE)
@@ -69,8 +70,8 @@ bool sp_ws_handshake(const struct sp_http_request *req, char ret_accept[29], int
         return false;
     }
     memcpy(text, key.ptr, 24);
-    memcpy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36); /* RFC 6455 1.3 */
-    sp_ws_sha1(text, sizeof(text), digest);
+    memcpy(text + 24, guid, sizeof(guid));
+    sp_ws_sha1(text, strlen(text), digest);
     put_base64(digest, ret_accept);
     return true;
 }
