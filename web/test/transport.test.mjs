@@ -126,3 +126,15 @@ test('stop hands out what a later start needs', () => {
     assert.deepEqual(transport.stop(), { session: 's', secret: 'x', epoch: 1, last_seq: 4 });
     assert.ok(sockets[0].closed);
 });
+
+test('a tab that comes back asks whether its connection still lives', () => {
+    sockets[0].hello();
+    transport.retryNow();
+    assert.equal(sockets[0].sent.at(-1).type, 'ping');
+    sockets[0].say({ msg: 'pong' });
+    fire(4000);
+    assert.equal(links.at(-1), 'open');
+    transport.retryNow();
+    fire(4000);
+    assert.equal(links.at(-1), 'lost');
+});

@@ -28,7 +28,7 @@ export class SpStatus extends LitElement {
 
     override willUpdate() {
         const kind = this.shown.kind === 'run' ? this.shown.run.status.phase : this.shown.kind;
-        this.className = `status ${kind}`;
+        this.className = `status ${kind} ${this.shown.kind === 'run' ? this.shown.mode : ''}`;
         if (this.shown.kind === 'run') this.hasCancel = this.isCancelDue(this.shown.run.status);
     }
 

@@ -38,6 +38,8 @@ const browserEnv: Env = {
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000, 10000];
 const ACK_MS = 1000;
+const MISSED_PONGS = 2;
+const PROBE_MS = 4000;
 const HELLO_TIMEOUT_MS = 10000;
 const PROTOCOL_VERSION = 1;
 
@@ -77,9 +79,11 @@ export class Transport {
         return this.key;
     }
 
-    /** Now, not after the back-off: the network or the tab is back. */
+    /** The network or the tab is back: connect without the back-off, or ask if the line still lives. */
     retryNow(): void {
-        if (this.isStopped || this.socket) return;
+        if (this.isStopped) return;
+        if (this.isReady) return this.probe();
+        if (this.socket) return;
         this.env.clearTimeout(this.retryTimer);
         this.tries = 0;
         this.connect();
@@ -164,8 +168,15 @@ export class Transport {
         this.beatTimer = this.env.setTimeout(() => this.beat(), ms);
     }
 
+    /** A phone that slept has a socket that looks open; do not wait for two heartbeats to learn it. */
+    private probe(): void {
+        this.missedPongs = MISSED_PONGS;
+        this.send({ type: 'ping' });
+        this.armBeat(PROBE_MS);
+    }
+
     private beat(): void {
-        if (!this.isReady || this.missedPongs >= 2) {
+        if (!this.isReady || this.missedPongs >= MISSED_PONGS) {
             this.dropSocket();
             return this.lost(0);
         }

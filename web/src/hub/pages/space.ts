@@ -189,7 +189,7 @@ class HubSpace extends Page {
         return html`<p class="subline muted">
             ${space.short_description ?? ''}
             ${origin
-                ? html`${text.duplicatedFrom}<a href=${spacePath(origin)}>${origin}</a>`
+                ? html`${space.short_description ? ' · ' : ''}${text.duplicatedFrom}<a href=${spacePath(origin)}>${origin}</a>`
                 : nothing}
         </p>`;
     }
