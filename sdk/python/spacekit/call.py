@@ -38,6 +38,7 @@ class Call:
         "attempt",
         "session",
         "message",
+        "own_session",
         "lock",
         "ended",
         "cancelled",
@@ -57,6 +58,7 @@ class Call:
         self.attempt = message["attempt"]
         self.session = message.get("session") or ""
         self.message = message
+        self.own_session = None
         self.lock = allocate_lock()
         self.ended = False
         self.cancelled = False

@@ -45,7 +45,7 @@ class Endpoint:
         for index in self.choosers:
             values[index] = self._chosen(call, index, data[index])
         if self.has_state:
-            state = self.worker.sessions.get(call.session)
+            state = self.worker.sessions.of(call)
             for index, block in enumerate(self.inputs):
                 if block.type == "state":
                     values[index] = state.value(block)
@@ -119,7 +119,7 @@ class Endpoint:
         elif _is_update(value):
             return self._write_update(block, value, call)
         if block.type == "state":
-            self.worker.sessions.get(call.session).set(block, value)
+            self.worker.sessions.of(call).set(block, value)
             return None
         return block.postprocess(value)
 
@@ -128,10 +128,10 @@ class Endpoint:
 
         update = update_for(block, value)
         if "choices" in update and hasattr(block, "choose"):
-            self.worker.sessions.get(call.session).choices[block.id] = update["choices"]
+            self.worker.sessions.of(call).choices[block.id] = update["choices"]
         if block.type == "state":
             if "value" in update:
-                self.worker.sessions.get(call.session).set(block, update["value"])
+                self.worker.sessions.of(call).set(block, update["value"])
             return None
         return update
 

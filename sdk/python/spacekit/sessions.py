@@ -47,6 +47,14 @@ class Sessions:
             ",".join("%d" % id for id, b in sorted(root.blocks.items()) if b.type == "state"),
         )
 
+    def of(self, call):
+        """The session of a call; a call without one has values of its own that nobody sees again."""
+        if call.session:
+            return self.get(call.session)
+        if call.own_session is None:
+            call.own_session = Session("", {})
+        return call.own_session
+
     def get(self, name):
         with self._lock:
             session = self._sessions.pop(name, None)

@@ -161,12 +161,13 @@ class Unsupported(WorkerTest):
     def test_cosmetic_arguments_are_ignored_with_one_line(self):
         app = HEAD + (
             "with gr.Blocks(theme=gr.themes.Soft(primary_hue='red'), css='b{}') as demo:\n"
-            "    gr.Markdown('x')\n"
+            "    gr.Markdown('x', show_copy_button=True)\n"
             "demo.launch(share=True, server_name='0.0.0.0', server_port=7860, show_error=True)\n"
         )
         log = self.start(app).ready().log()
         self.assertIn("launch(server_name, server_port, share) ignored", log)
         self.assertEqual(log.count("themes are ignored"), 1)
+        self.assertEqual(log.count("show_copy_button=... is ignored"), 1)
 
     def test_version(self):
         app = SIMPLE + (

@@ -66,6 +66,11 @@ class State(WorkerTest):
         self.assertEqual(self.worker.value("append", "b", None, session="m1"), ["2"])
         self.assertEqual(self.worker.value("append", "a", None, session="m2"), ["1"])
 
+    def test_calls_without_a_session_share_nothing(self):
+        for _ in range(2):
+            self.assertEqual(self.worker.value("count", 5, None, session=""), ["15", None])
+            self.assertEqual(self.worker.value("append", "a", None, session=None), ["1"])
+
     def test_generator_and_async_set_state(self):
         self.assertEqual(self.worker.value("steps", None, session="g"), ["13", None])
         self.assertEqual(self.worker.value("acount", None, session="g"), ["14", None])

@@ -6,6 +6,13 @@ from ..errors import refuse
 from ..layout import COMMON
 
 
+# Which small buttons a component shows, under the names of Gradio 4, 5 and 6.
+COSMETIC = (
+    "preserved_by_key buttons show_copy_button show_download_button show_share_button "
+    "show_fullscreen_button show_reset_button"
+).split()
+
+
 class Component(Block):
     """Subclasses give `type`, EVENTS, API (a JSON schema), and pre/postprocess.
 
@@ -36,8 +43,9 @@ class Component(Block):
     ):
         """Takes what every component takes; called first by each __init__."""
         mine = {name: common.pop(name) for name in COMMON if name in common}
-        common.pop("preserved_by_key", None)
-        common.pop("buttons", None)
+        for name in COSMETIC:
+            if common.pop(name, None):
+                context.say_once("%s=... is ignored: it changes only the looks" % name)
         refuse(type(self).__name__, common)
         if every is not None:
             refuse(type(self).__name__, {"every": every})
