@@ -76,8 +76,7 @@ struct sp_applog_follower {
     void *arg;
 };
 
-/* --- lines
- * ------------------------------------------------------------------------------------------ */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static void ring_drop_first(struct sp_applog *log)
 {
@@ -164,8 +163,7 @@ static size_t clean(const char *from, size_t len, char *to)
     return (size_t)(at - to);
 }
 
-/* --- the rate
- * ----------------------------------------------------------------------------------------- */
+/* --- the rate --------------------------------------------------------------------------------- */
 
 static void tell_dropped(struct sp_applog *log)
 {
@@ -208,8 +206,7 @@ static void drop_line(struct sp_applog *log)
                              log->window_began_ms + RATE_WINDOW_MS + 1 - uv_now(log->loop), 0);
 }
 
-/* --- cutting into lines
- * --------------------------------------------------------------------------------- */
+/* --- cutting into lines ----------------------------------------------------------------------- */
 
 static void emit(struct pipe *pipe, const char *text, size_t len)
 {
@@ -313,9 +310,7 @@ static void consume(struct pipe *pipe, const char *data, size_t len)
     }
 }
 
-/* --- pipes
- * ------------------------------------------------------------------------------------------------
- */
+/* --- pipes ------------------------------------------------------------------------------------ */
 
 static void log_free(struct sp_applog *log);
 
@@ -390,8 +385,7 @@ int sp_applog_take_pipe(struct sp_applog *log, int take_fd, struct sp_error *err
     return 0;
 }
 
-/* --- what others ask
- * ---------------------------------------------------------------------------------------- */
+/* --- what others ask -------------------------------------------------------------------------- */
 
 void sp_applog_note(struct sp_applog *log, const char *fmt, ...)
 {
@@ -447,9 +441,7 @@ void sp_applog_unfollow(struct sp_applog_follower *follower)
     free(follower);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 struct sp_applog *sp_applog_new(uv_loop_t *loop, const char *dir, uint64_t space,
                                 const struct sp_config *config)

@@ -47,8 +47,7 @@ void sp_applog_erase(const char *dir, uint64_t space)
         sp_log(SP_LOG_WARN, "applog.erase_failed", "err=%s", sp_log_quoted(err.msg));
 }
 
-/* --- writing -------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void path_of(const struct applog_file *file, bool older, char *ret, size_t size)
 {
@@ -143,8 +142,7 @@ void applog_file_add(struct applog_file *file, int64_t wall_ms, struct sp_slice 
     (void)sp_buf_append_char(&file->out, '\n');
 }
 
-/* --- reading back
- * ---------------------------------------------------------------------------------- */
+/* --- reading back ----------------------------------------------------------------------------- */
 
 struct part {
     int fd;

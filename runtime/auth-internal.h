@@ -1,9 +1,13 @@
-/* runtime/auth-internal.h - between auth.c (who is it, and changes) and auth_load.c (at start). */
+/*
+ * runtime/auth-internal.h - between auth.c (who is it, and changes), auth_known.c (secrets, what is
+ * in memory and how it is stored) and auth_load.c (at start).
+ */
 #ifndef SP_RUNTIME_AUTH_INTERNAL_H
 #define SP_RUNTIME_AUTH_INTERNAL_H
 
 #include <sodium.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/map.h"
 #include "runtime/auth.h"
@@ -66,6 +70,20 @@ struct auth_op {
     const char *lost_why;
     struct sp_error err;
 };
+
+/* A new secret of this kind into `op`, with its hash. */
+void auth_make_secret(struct auth_op *op, enum auth_kind kind);
+struct sp_slice auth_hash_slice(const uint8_t *hash);
+/* NULL when unknown or expired. */
+struct auth_credential *auth_find(struct sp_auth *auth, struct sp_slice secret);
+struct sp_user *auth_find_user(struct sp_auth *auth, struct sp_slice name);
+void auth_forget(struct sp_auth *auth, const uint8_t hash[AUTH_HASH_BYTES]);
+
+void auth_credential_key(enum auth_kind kind, const uint8_t hash[AUTH_HASH_BYTES],
+                         char ret[AUTH_KEY_SIZE]);
+void auth_user_key(const char *name, char ret[AUTH_KEY_SIZE]);
+void auth_user_value(const struct sp_user *user, struct sp_buf *buf);
+void auth_credential_value(const struct auth_op *op, const char *label, struct sp_buf *buf);
 
 void sp_auth_remember_user(struct sp_auth *auth, const struct sp_user *user);
 /* Without effect when there is no such user. */

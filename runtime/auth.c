@@ -1,8 +1,4 @@
-/*
- * Users and their secrets. A secret is 36 random base62 characters, 214 bits: what is stored is its
- * plain BLAKE2b hash. No salt and no slow hash are needed, because nobody guesses 214 bits; and a
- * stolen database contains nothing to sign in with.
- */
+/* Changes on their way through the store, and the questions of each request. */
 #include "runtime/auth-internal.h"
 
 #include <errno.h>
@@ -11,146 +7,10 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/id.h"
-#include "base/json.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "runtime/config.h"
 
-/* --- secrets ---------------------------------------------------------------------------------- */
-
-/* Each character has the same chance: bytes above the last multiple of 62 are thrown away. */
-static void random_base62(char *ret, size_t len)
-{
-    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    size_t made = 0;
-
-    while (made < len) {
-        uint8_t bytes[64];
-
-        sp_random(bytes, sizeof(bytes));
-        for (size_t i = 0; i < sizeof(bytes) && made < len; i++)
-            if (bytes[i] < 248)
-                ret[made++] = digits[bytes[i] % 62];
-        sodium_memzero(bytes, sizeof(bytes));
-    }
-}
-
-static void hash_secret(struct sp_slice secret, uint8_t ret[AUTH_HASH_BYTES])
-{
-    (void)crypto_generichash(ret, AUTH_HASH_BYTES, (const unsigned char *)secret.ptr, secret.len,
-                             NULL, 0);
-}
-
-/* The kinds have different beginnings, so that a leaked one can be recognised for what it is. */
-static void make_secret(struct auth_op *op, enum auth_kind kind)
-{
-    static const char *const prefixes[] = {"sp_", "sps_", "spl_"};
-    size_t len = strlen(prefixes[kind]);
-
-    memcpy(op->secret, prefixes[kind], len);
-    random_base62(op->secret + len, AUTH_SECRET_RANDOM);
-    op->secret[len + AUTH_SECRET_RANDOM] = '\0';
-    op->kind = kind;
-    hash_secret(sp_slice_str(op->secret), op->hash);
-}
-
-/* --- what is known ------------------------------------------------------------------------------
- */
-
-static struct sp_slice hash_slice(const uint8_t *hash)
-{
-    return sp_slice((const char *)hash, AUTH_HASH_BYTES);
-}
-
-static struct auth_credential *find(struct sp_auth *auth, struct sp_slice secret)
-{
-    struct auth_credential *found;
-    uint8_t hash[AUTH_HASH_BYTES];
-
-    if (secret.len == 0 || secret.len > AUTH_SECRET_MAX)
-        return NULL; /* not worth hashing */
-    hash_secret(secret, hash);
-    found = sp_map_get(&auth->credentials, hash_slice(hash));
-    if (!found || (found->expires_ms && found->expires_ms <= sp_clock_wall_ms()))
-        return NULL;
-    return found;
-}
-
-/* Names differ by more than case: "Alice" could pose as "alice". */
-static void lower(struct sp_slice name, char ret[SP_AUTH_NAME_SIZE])
-{
-    size_t i = 0;
-
-    for (; i < name.len && i < SP_AUTH_NAME_SIZE - 1; i++)
-        ret[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] + 32) : name.ptr[i];
-    ret[i] = '\0';
-}
-
-static struct sp_user *find_user(struct sp_auth *auth, struct sp_slice name)
-{
-    char key[SP_AUTH_NAME_SIZE];
-    struct sp_user *user;
-
-    if (name.len >= sizeof(key))
-        return NULL;
-    lower(name, key);
-    user = sp_map_get(&auth->users, sp_slice_str(key));
-    return user && sp_slice_eq_str(name, user->name) ? user : NULL;
-}
-
-void sp_auth_remember_user(struct sp_auth *auth, const struct sp_user *user)
-{
-    struct sp_user *copy = sp_new0(struct sp_user);
-    char key[SP_AUTH_NAME_SIZE];
-
-    *copy = *user;
-    lower(sp_slice_str(user->name), key);
-    free(sp_map_put(&auth->users, sp_slice_str(key), copy));
-}
-
-void sp_auth_remember_credential(struct sp_auth *auth, enum auth_kind kind,
-                                 const uint8_t hash[AUTH_HASH_BYTES], const char *user,
-                                 int64_t expires_ms)
-{
-    struct auth_credential *credential;
-    struct sp_user *owner = find_user(auth, sp_slice_str(user));
-
-    if (!owner)
-        return; /* the user was removed */
-    credential = sp_new0(struct auth_credential);
-    credential->kind = kind;
-    credential->user = owner;
-    credential->expires_ms = expires_ms;
-    memcpy(credential->hash, hash, AUTH_HASH_BYTES);
-    free(sp_map_put(&auth->credentials, hash_slice(hash), credential));
-}
-
-static void forget_credential(struct sp_auth *auth, const uint8_t hash[AUTH_HASH_BYTES])
-{
-    free(sp_map_remove(&auth->credentials, hash_slice(hash)));
-}
-
-void sp_auth_unref(struct sp_auth *auth)
-{
-    size_t cursor = 0;
-    void *item;
-
-    if (--auth->refs > 0)
-        return;
-    while ((item = sp_map_next(&auth->credentials, &cursor, NULL)))
-        free(item);
-    cursor = 0;
-    while ((item = sp_map_next(&auth->users, &cursor, NULL)))
-        free(item);
-    sp_map_done(&auth->credentials);
-    sp_map_done(&auth->users);
-    free(auth);
-}
-
-/* --- one change
- * ----------------------------------------------------------------------------------- */
+/* --- one change ------------------------------------------------------------------------------- */
 
 static struct auth_op *op_new(struct sp_auth *auth, sp_auth_secret_fn *done, void *arg)
 {
@@ -166,7 +26,7 @@ static struct auth_op *op_new(struct sp_auth *auth, sp_auth_secret_fn *done, voi
 static void op_finish(struct auth_op *op)
 {
     bool ok = op->err.kind == SP_ERR_NONE;
-    const struct sp_user *user = find_user(op->auth, sp_slice_str(op->user));
+    const struct sp_user *user = auth_find_user(op->auth, sp_slice_str(op->user));
 
     if (op->done)
         op->done(op->arg, ok ? NULL : &op->err, ok ? user : NULL, ok ? op->secret : NULL);
@@ -204,7 +64,7 @@ static void apply(struct auth_op *op)
     struct sp_auth *auth = op->auth;
 
     for (size_t i = 0; i < op->n_forget; i++)
-        forget_credential(auth, op->forget[i]);
+        auth_forget(auth, op->forget[i]);
     if (op->new_user.name[0])
         sp_auth_remember_user(auth, &op->new_user);
     if (op->secret[0])
@@ -239,49 +99,7 @@ static void op_start(struct auth_op *op, const struct sp_store_compare *compare,
         finish_later(op);
 }
 
-/* --- keys and values
- * ------------------------------------------------------------------------------- */
-
-static const char *const kind_prefixes[] = {AUTH_TOKENS, AUTH_SESSIONS, AUTH_LOGINS};
-
-static void credential_key(enum auth_kind kind, const uint8_t hash[AUTH_HASH_BYTES],
-                           char ret[AUTH_KEY_SIZE])
-{
-    char hex[2 * AUTH_HASH_BYTES + 1];
-
-    sp_hex(hash, AUTH_HASH_BYTES, hex);
-    (void)snprintf(ret, AUTH_KEY_SIZE, "%s%s", kind_prefixes[kind], hex);
-}
-
-static void user_key(const char *name, char ret[AUTH_KEY_SIZE])
-{
-    char lowered[SP_AUTH_NAME_SIZE];
-
-    lower(sp_slice_str(name), lowered);
-    (void)snprintf(ret, AUTH_KEY_SIZE, "%s%s", AUTH_USERS, lowered);
-}
-
-static void user_value(const struct sp_user *user, struct sp_buf *buf)
-{
-    SP_AUTO_JSON json_t *value =
-        json_pack("{s:s, s:b, s:I}", "name", user->name, "admin", user->is_admin, "created_ms",
-                  (json_int_t)user->created_ms);
-
-    (void)sp_json_dump(value, buf);
-}
-
-static void credential_value(const struct auth_op *op, const char *label, struct sp_buf *buf)
-{
-    SP_AUTO_JSON json_t *value =
-        json_pack("{s:s, s:s, s:I, s:I}", "user", op->user, "label",
-                  sp_utf8_valid(label, strlen(label)) ? label : "", "created_ms",
-                  (json_int_t)sp_clock_wall_ms(), "expires_ms", (json_int_t)op->expires_ms);
-
-    (void)sp_json_dump(value, buf);
-}
-
-/* --- users and tokens
- * -------------------------------------------------------------------------------- */
+/* --- users and tokens ------------------------------------------------------------------------- */
 
 static int check_new_user(const struct sp_auth *auth, const char *name, struct sp_error *err)
 {
@@ -310,11 +128,11 @@ void sp_auth_add_user(struct sp_auth *auth, const char *name, bool is_admin,
     (void)snprintf(op->user, sizeof(op->user), "%s", name);
     op->new_user = (struct sp_user){.is_admin = is_admin, .created_ms = sp_clock_wall_ms()};
     (void)snprintf(op->new_user.name, sizeof(op->new_user.name), "%s", name);
-    make_secret(op, AUTH_TOKEN);
-    user_key(name, keys[0]);
-    credential_key(AUTH_TOKEN, op->hash, keys[1]);
-    user_value(&op->new_user, &user);
-    credential_value(op, "first", &token);
+    auth_make_secret(op, AUTH_TOKEN);
+    auth_user_key(name, keys[0]);
+    auth_credential_key(AUTH_TOKEN, op->hash, keys[1]);
+    auth_user_value(&op->new_user, &user);
+    auth_credential_value(op, "first", &token);
     op_start(op, &(struct sp_store_compare){.key = keys[0], .op = SP_STORE_ABSENT},
              (struct sp_store_op[]){
                  {.op = SP_STORE_PUT, .key = keys[0], .value = sp_buf_slice(&user)},
@@ -344,11 +162,11 @@ static void start_credential(struct auth_op *op, const struct sp_store_compare *
     size_t n = 0;
 
     for (; n < op->n_forget; n++) {
-        credential_key(op->forget_kind[n], op->forget[n], keys[n]);
+        auth_credential_key(op->forget_kind[n], op->forget[n], keys[n]);
         ops[n] = (struct sp_store_op){.op = SP_STORE_DELETE, .key = keys[n]};
     }
-    credential_key(op->kind, op->hash, keys[n]);
-    credential_value(op, label, &value);
+    auth_credential_key(op->kind, op->hash, keys[n]);
+    auth_credential_value(op, label, &value);
     ops[n] =
         (struct sp_store_op){.op = SP_STORE_PUT, .key = keys[n], .value = sp_buf_slice(&value)};
     op_start(op, compare, ops, n + 1, SP_ERR_DENIED, lost_why);
@@ -389,7 +207,7 @@ void sp_auth_add_token(struct sp_auth *auth, const char *user, const char *label
                        sp_auth_secret_fn *done, void *arg)
 {
     struct auth_op *op = op_new(auth, done, arg);
-    const struct sp_user *owner = find_user(auth, sp_slice_str(user));
+    const struct sp_user *owner = auth_find_user(auth, sp_slice_str(user));
     char key[AUTH_KEY_SIZE];
 
     if (!owner)
@@ -402,19 +220,18 @@ void sp_auth_add_token(struct sp_auth *auth, const char *user, const char *label
         return;
     }
     (void)snprintf(op->user, sizeof(op->user), "%s", user);
-    make_secret(op, AUTH_TOKEN);
-    user_key(user, key);
+    auth_make_secret(op, AUTH_TOKEN);
+    auth_user_key(user, key);
     start_credential(op, &(struct sp_store_compare){.key = key, .op = SP_STORE_PRESENT},
                      label ? label : "", "there is no such user");
 }
 
-/* --- signing in and out
- * -------------------------------------------------------------------------------- */
+/* --- signing in and out ----------------------------------------------------------------------- */
 
 void sp_auth_add_login(struct sp_auth *auth, const char *user, sp_auth_secret_fn *done, void *arg)
 {
     struct auth_op *op = op_new(auth, done, arg);
-    const struct sp_user *owner = find_user(auth, sp_slice_str(user));
+    const struct sp_user *owner = auth_find_user(auth, sp_slice_str(user));
     char key[AUTH_KEY_SIZE];
 
     if (!owner) {
@@ -424,9 +241,9 @@ void sp_auth_add_login(struct sp_auth *auth, const char *user, sp_auth_secret_fn
     }
     (void)snprintf(op->user, sizeof(op->user), "%s", user);
     op->expires_ms = sp_clock_wall_ms() + (int64_t)sp_config_duration(auth->config, "login.ttl");
-    make_secret(op, AUTH_LOGIN);
+    auth_make_secret(op, AUTH_LOGIN);
     make_room(op, owner, AUTH_LOGIN, AUTH_LOGINS_MAX);
-    user_key(user, key);
+    auth_user_key(user, key);
     start_credential(op, &(struct sp_store_compare){.key = key, .op = SP_STORE_PRESENT}, "",
                      "there is no such user");
 }
@@ -434,7 +251,7 @@ void sp_auth_add_login(struct sp_auth *auth, const char *user, sp_auth_secret_fn
 void sp_auth_login(struct sp_auth *auth, struct sp_slice secret, sp_auth_secret_fn *done, void *arg)
 {
     struct auth_op *op = op_new(auth, done, arg);
-    struct auth_credential *proof = find(auth, secret);
+    struct auth_credential *proof = auth_find(auth, secret);
     char key[AUTH_KEY_SIZE];
 
     if (!proof || proof->kind == AUTH_SESSION) {
@@ -444,12 +261,12 @@ void sp_auth_login(struct sp_auth *auth, struct sp_slice secret, sp_auth_secret_
     }
     (void)snprintf(op->user, sizeof(op->user), "%s", proof->user->name);
     op->expires_ms = sp_clock_wall_ms() + (int64_t)sp_config_duration(auth->config, "session.ttl");
-    make_secret(op, AUTH_SESSION);
+    auth_make_secret(op, AUTH_SESSION);
     make_room(op, proof->user, AUTH_SESSION, AUTH_SESSIONS_MAX);
     if (proof->kind == AUTH_LOGIN)
         forget_also(op, proof);
     /* The store decides who was first to spend a link: for the second it is absent. */
-    credential_key(proof->kind, proof->hash, key);
+    auth_credential_key(proof->kind, proof->hash, key);
     start_credential(op, &(struct sp_store_compare){.key = key, .op = SP_STORE_PRESENT}, "",
                      "the token or link is not valid");
 }
@@ -458,7 +275,7 @@ void sp_auth_logout(struct sp_auth *auth, struct sp_slice cookie, sp_auth_secret
                     void *arg)
 {
     struct auth_op *op = op_new(auth, done, arg);
-    struct auth_credential *session = find(auth, cookie);
+    struct auth_credential *session = auth_find(auth, cookie);
     char key[AUTH_KEY_SIZE];
 
     if (!session || session->kind != AUTH_SESSION) { /* over already is as good */
@@ -467,18 +284,17 @@ void sp_auth_logout(struct sp_auth *auth, struct sp_slice cookie, sp_auth_secret
     }
     (void)snprintf(op->user, sizeof(op->user), "%s", session->user->name);
     forget_also(op, session);
-    credential_key(AUTH_SESSION, session->hash, key);
+    auth_credential_key(AUTH_SESSION, session->hash, key);
     op_start(op, NULL, &(struct sp_store_op){.op = SP_STORE_DELETE, .key = key}, 1, SP_ERR_NONE,
              "");
 }
 
-/* --- who is it?
- * --------------------------------------------------------------------------------------- */
+/* --- who is it? ------------------------------------------------------------------------------- */
 
 static void on_renewed(void *arg, const struct sp_error *err, bool succeeded, uint64_t rev)
 {
     struct auth_op *op = arg;
-    struct auth_credential *session = sp_map_get(&op->auth->credentials, hash_slice(op->hash));
+    struct auth_credential *session = sp_map_get(&op->auth->credentials, auth_hash_slice(op->hash));
 
     (void)rev;
     if (session) {
@@ -507,8 +323,8 @@ static void renew(struct sp_auth *auth, struct auth_credential *session)
     (void)snprintf(op->user, sizeof(op->user), "%s", session->user->name);
     memcpy(op->hash, session->hash, AUTH_HASH_BYTES);
     op->expires_ms = now + ttl;
-    credential_key(AUTH_SESSION, op->hash, key);
-    credential_value(op, "", &value);
+    auth_credential_key(AUTH_SESSION, op->hash, key);
+    auth_credential_value(op, "", &value);
     compare.key = put.key = key; /* not after a logout */
     put.value = sp_buf_slice(&value);
     session->renewing =
@@ -522,14 +338,14 @@ static void renew(struct sp_auth *auth, struct auth_credential *session)
 
 const struct sp_user *sp_auth_by_token(struct sp_auth *auth, struct sp_slice token)
 {
-    const struct auth_credential *found = find(auth, token);
+    const struct auth_credential *found = auth_find(auth, token);
 
     return found && found->kind == AUTH_TOKEN ? found->user : NULL;
 }
 
 const struct sp_user *sp_auth_by_session(struct sp_auth *auth, struct sp_slice cookie)
 {
-    struct auth_credential *found = find(auth, cookie);
+    struct auth_credential *found = auth_find(auth, cookie);
 
     if (!found || found->kind != AUTH_SESSION)
         return NULL;
@@ -539,7 +355,7 @@ const struct sp_user *sp_auth_by_session(struct sp_auth *auth, struct sp_slice c
 
 const struct sp_user *sp_auth_by_name(struct sp_auth *auth, struct sp_slice name)
 {
-    return find_user(auth, name);
+    return auth_find_user(auth, name);
 }
 
 static int by_name(const void *a, const void *b)

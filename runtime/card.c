@@ -70,8 +70,7 @@ static void auto_event(yaml_event_t *event)
 }
 #define AUTO_EVENT __attribute__((cleanup(auto_event)))
 
-/* --- the front matter --------------------------------------------------------------------------
- */
+/* --- the front matter ------------------------------------------------------------------------- */
 
 static struct sp_slice take_line(struct sp_slice *rest)
 {
@@ -113,8 +112,7 @@ static int find_front_matter(struct sp_slice readme, struct sp_slice *ret, struc
                         "README.md:1: the front matter has no closing line '---'");
 }
 
-/* --- values
- * ---------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static bool all_of(struct sp_slice s, const char *more)
 {
@@ -181,8 +179,7 @@ static bool value_valid(enum value_kind kind, struct sp_slice s)
     return false;
 }
 
-/* --- YAML
- * -------------------------------------------------------------------------------------------- */
+/* --- YAML ------------------------------------------------------------------------------------- */
 
 static unsigned long line_of(const struct reader *reader, const yaml_mark_t *mark)
 {

@@ -67,8 +67,7 @@ void journal_segment_head(uint64_t number, uint64_t first_seq, uint8_t ret[JOURN
 int journal_segment_head_parse(const uint8_t bytes[JOURNAL_SEGMENT_HEAD], uint64_t *ret_number,
                                uint64_t *ret_first_seq, struct sp_error *err);
 
-/* --- files
- * ---------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 struct journal_segment {
     struct sp_list node;    /* in journal_log.segments, oldest first */
@@ -107,8 +106,7 @@ enum journal_name journal_name_parse(const char *name, uint64_t *ret_number);
 void journal_segment_name(uint64_t number, char ret[JOURNAL_NAME_SIZE]);
 void journal_payload_name(uint64_t number, char ret[JOURNAL_NAME_SIZE]);
 
-/* --- what is live
- * --------------------------------------------------------------------------------- */
+/* --- what is live ----------------------------------------------------------------------------- */
 
 /* Where a record of a live request lies. */
 struct journal_place {

@@ -65,8 +65,7 @@ static void move_all(struct sp_list *from, struct sp_list *to)
     sp_list_init(from);
 }
 
-/* --- on the thread ------------------------------------------------------------------------------
- */
+/* --- on the thread ---------------------------------------------------------------------------- */
 
 static void publish(struct sp_journal *journal)
 {
@@ -128,8 +127,7 @@ static size_t write_batch(struct journal_log *log, struct sp_list *list)
     size_t n = 0;
     int r;
 
-    SP_LIST_EACH(request, list, struct request, node)
-    {
+    SP_LIST_EACH (request, list, struct request, node) {
         if (n == BATCH_MAX)
             break;
         requests[n] = request;
@@ -147,8 +145,7 @@ static size_t unsynced_prefix(const struct sp_list *list, size_t n)
 {
     size_t prefix = 0;
 
-    SP_LIST_EACH(request, list, struct request, node)
-    {
+    SP_LIST_EACH (request, list, struct request, node) {
         if (prefix == n || request->safety == SP_JOURNAL_SYNCED)
             break;
         prefix++;
@@ -159,8 +156,7 @@ static size_t unsynced_prefix(const struct sp_list *list, size_t n)
 /* A record that was written and is not synced is not safe; it may still be there after a crash. */
 static void fail_synced(struct sp_list *list, size_t n, int result)
 {
-    SP_LIST_EACH(request, list, struct request, node)
-    {
+    SP_LIST_EACH (request, list, struct request, node) {
         if (n-- == 0)
             break;
         if (request->safety == SP_JOURNAL_SYNCED && request->result == 0)
@@ -229,8 +225,7 @@ static void thread_main(void *arg)
     (void)uv_async_send(&journal->wake);
 }
 
-/* --- on the loop
- * ---------------------------------------------------------------------------------- */
+/* --- on the loop ------------------------------------------------------------------------------ */
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -383,8 +378,7 @@ void sp_journal_stats(const struct sp_journal *journal, struct sp_journal_stats 
     };
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static struct sp_journal *journal_new(uv_loop_t *loop, const struct sp_journal_options *options,
                                       struct journal_log *take_log)

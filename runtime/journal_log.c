@@ -15,8 +15,7 @@
 #define RESET_EVERY_MS 10000 /* an empty journal gets a new file at most so often */
 #define RETRY_MS       1000  /* after a full disk */
 
-/* --- entries ------------------------------------------------------------------------------------
- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 /* Event ids are random and ours; eight of their bytes tell them apart. */
 static uint64_t entry_key(const struct sp_id *event)
@@ -136,8 +135,7 @@ void journal_log_apply(struct journal_log *log, const struct journal_record *rec
     }
 }
 
-/* --- segments
- * ------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 void journal_log_add_segment(struct journal_log *log, struct journal_segment *segment)
 {
@@ -179,8 +177,7 @@ int journal_log_rotate(struct journal_log *log, struct sp_error *err)
     return r;
 }
 
-/* --- appending
- * --------------------------------------------------------------------------------------- */
+/* --- appending -------------------------------------------------------------------------------- */
 
 /* Writes records whose payloads are inline or files already, and takes note of them. */
 static int write_records(struct journal_log *log, struct journal_record **records, size_t n)
@@ -288,8 +285,7 @@ int journal_log_append(struct journal_log *log, struct journal_record **records,
     return r;
 }
 
-/* --- reclaiming
- * ---------------------------------------------------------------------------------------- */
+/* --- reclaiming ------------------------------------------------------------------------------- */
 
 static struct journal_segment *oldest(const struct journal_log *log)
 {
@@ -392,8 +388,7 @@ uint64_t journal_log_reclaim(struct journal_log *log, bool idle)
     return reset_empty(log);
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 void journal_log_close(struct journal_log *log)
 {
@@ -405,8 +400,7 @@ void journal_log_close(struct journal_log *log)
     while ((entry = sp_map_next(&log->entries, &cursor, NULL)))
         free(entry);
     sp_map_done(&log->entries);
-    SP_LIST_EACH(segment, &log->segments, struct journal_segment, node)
-    {
+    SP_LIST_EACH (segment, &log->segments, struct journal_segment, node) {
         journal_segment_close(segment);
     }
     sp_auto_fd(&log->dir_fd);

@@ -95,8 +95,7 @@ static int list_folder(int dir_fd, struct listing *ret, struct sp_error *err)
     return 0;
 }
 
-/* --- one segment
- * ------------------------------------------------------------------------------------ */
+/* --- one segment ------------------------------------------------------------------------------ */
 
 /* Is there any whole record in what follows the first one that could not be read? */
 static bool record_follows(const uint8_t *bytes, size_t len)
@@ -161,8 +160,7 @@ static int scan_segment(struct journal_log *log, struct journal_segment *segment
     }
 }
 
-/* --- damage
- * ------------------------------------------------------------------------------------------- */
+/* --- damage ----------------------------------------------------------------------------------- */
 
 static void set_aside_segment(int dir_fd, uint64_t number)
 {
@@ -216,8 +214,7 @@ static int cut(struct journal_log *log, struct journal_segment *segment, enum sc
     return 0;
 }
 
-/* --- all segments
- * ---------------------------------------------------------------------------------------- */
+/* --- all segments ----------------------------------------------------------------------------- */
 
 /* Opens the next segment; NULL when its head is not what must come here. */
 static int open_next(struct journal_log *log, uint64_t number, struct journal_segment **ret,
@@ -375,8 +372,7 @@ int journal_log_open(const struct sp_journal_options *options, struct journal_lo
     return 0;
 }
 
-/* --- replay
- * ---------------------------------------------------------------------------------------------- */
+/* --- replay ----------------------------------------------------------------------------------- */
 
 /* What `each` is shown of one record, and the memory behind it. */
 struct shown {

@@ -9,8 +9,7 @@
 
 static const char segment_magic[8] = {'S', 'P', 'J', 'O', 'U', 'R', 'N', '\n'};
 
-/* --- CRC-32C (Castagnoli), eight bytes at a time
- * --------------------------------------------------- */
+/* --- CRC-32C (Castagnoli), eight bytes at a time ---------------------------------------------- */
 
 static uint32_t crc_table[8][256];
 
@@ -49,8 +48,7 @@ uint32_t journal_crc32c(uint32_t crc, const void *data, size_t len)
     return ~crc;
 }
 
-/* --- numbers, little-endian
- * -------------------------------------------------------------------------- */
+/* --- numbers, little-endian ------------------------------------------------------------------- */
 
 static void put32(uint8_t *to, uint32_t value)
 {
@@ -80,8 +78,7 @@ static uint64_t get64(const uint8_t *from)
     return le64toh(value);
 }
 
-/* --- records: docs/journal.md has the layout
- * --------------------------------------------------------- */
+/* --- records: docs/journal.md has the layout -------------------------------------------------- */
 
 size_t journal_record_size(const struct journal_record *record)
 {
@@ -156,8 +153,7 @@ enum journal_parsed journal_record_parse(const uint8_t *bytes, size_t len,
     return JOURNAL_WHOLE;
 }
 
-/* --- the head of a segment
- * ------------------------------------------------------------------------------ */
+/* --- the head of a segment -------------------------------------------------------------------- */
 
 void journal_segment_head(uint64_t number, uint64_t first_seq, uint8_t ret[JOURNAL_SEGMENT_HEAD])
 {

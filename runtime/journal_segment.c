@@ -15,8 +15,7 @@
 #define RESERVE_NAME  "reserve"
 #define RESERVE_BYTES (256 * 1024)
 
-/* --- names
- * ---------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 void journal_segment_name(uint64_t number, char ret[JOURNAL_NAME_SIZE])
 {
@@ -43,8 +42,7 @@ enum journal_name journal_name_parse(const char *name, uint64_t *ret_number)
     return strcmp(name + 16, ".data") == 0 ? JOURNAL_NAME_PAYLOAD : JOURNAL_NAME_OTHER;
 }
 
-/* --- segments
- * ------------------------------------------------------------------------------------------ */
+/* --- segments --------------------------------------------------------------------------------- */
 
 static struct journal_segment *segment_new(uint64_t number, int take_fd)
 {
@@ -202,8 +200,7 @@ int journal_segment_read(const struct journal_segment *segment, uint64_t offset,
     return 0;
 }
 
-/* --- the reserve
- * ------------------------------------------------------------------------------------ */
+/* --- the reserve ------------------------------------------------------------------------------ */
 
 bool journal_reserve_make(int dir_fd)
 {
@@ -222,8 +219,7 @@ void journal_reserve_release(int dir_fd)
     (void)unlinkat(dir_fd, RESERVE_NAME, 0);
 }
 
-/* --- large payloads
- * ------------------------------------------------------------------------------------ */
+/* --- large payloads --------------------------------------------------------------------------- */
 
 int journal_payload_write(int dir_fd, uint64_t file, struct sp_slice data, bool sync)
 {

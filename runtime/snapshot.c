@@ -19,8 +19,7 @@ enum sp_err_kind sp_snapshot_err_kind(int error)
                                                                 : SP_ERR_INTERNAL;
 }
 
-/* --- removing ------------------------------------------------------------------------------------
- */
+/* --- removing --------------------------------------------------------------------------------- */
 
 /* Folders of a snapshot are read-only; without root they must be made writable to be emptied. */
 static int remove_at(int parent, const char *name, unsigned levels)
@@ -58,8 +57,7 @@ void sp_snapshot_remove_tree(int parent, const char *name)
                sp_log_quoted(strerror(-r)));
 }
 
-/* --- snapshots
- * ------------------------------------------------------------------------------------------ */
+/* --- snapshots -------------------------------------------------------------------------------- */
 
 static bool is_hash(const char *name)
 {

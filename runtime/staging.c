@@ -57,8 +57,7 @@ struct sp_staging {
     void *arg;
 };
 
-/* --- staging
- * ---------------------------------------------------------------------------------------- */
+/* --- staging ---------------------------------------------------------------------------------- */
 
 int sp_staging_new(const char *dir, const struct sp_config *config, struct sp_staging **ret,
                    struct sp_error *err)
@@ -253,8 +252,7 @@ int sp_staging_read(struct sp_staging *staging, const char *path, size_t max, ch
     return sp_file_read(staging->root_fd, path, max, ret, ret_len, err);
 }
 
-/* --- finishing
- * ---------------------------------------------------------------------------------------- */
+/* --- finishing -------------------------------------------------------------------------------- */
 
 static int by_path(const void *a, const void *b)
 {

@@ -8,8 +8,7 @@
 #include "base/id.h"
 #include "base/mem.h"
 
-/* --- rows
- * ----------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 /* Key, terminator and value of the current row in one allocation; NULL when memory is out. */
 static char *copy_row(sqlite3_stmt *stmt, int key_at, int value_at, struct sp_slice *ret_value)
@@ -90,8 +89,7 @@ void store_request_free(struct store_request *request)
     free(request);
 }
 
-/* --- reading
- * ---------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static int run_range(struct store_db *db, struct store_request *request)
 {
@@ -147,8 +145,7 @@ static int run_watch(struct store_db *db, struct store_request *request)
     return collect_changes(db, stmt, request);
 }
 
-/* --- changing
- * ----------------------------------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------------------------------- */
 
 static int compare_holds(struct store_db *db, const struct sp_store_compare *compare, bool *ret,
                          struct sp_error *err)
@@ -270,8 +267,7 @@ static int run_txn(struct store_db *db, struct store_request *request, bool with
     return r < 0 ? r : finish_change(db, rev, changes, with_changes, request);
 }
 
-/* --- leases
- * ------------------------------------------------------------------------------------------- */
+/* --- leases ----------------------------------------------------------------------------------- */
 
 void store_leases_clear(struct store_db *db)
 {

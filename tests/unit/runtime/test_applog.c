@@ -153,8 +153,7 @@ static uint64_t file_size(struct fix *f, const char *name)
     return stat(path, &st) < 0 ? 0 : (uint64_t)st.st_size;
 }
 
-/* --- lines
- * ------------------------------------------------------------------------------------------ */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static void test_lines_come_back_from_memory_and_from_the_file(void **state)
 {
@@ -253,8 +252,7 @@ static void test_half_a_line_left_by_a_crash_is_ended(void **state)
     assert_string_equal(sp_buf_str(&f->seen), "===== after\n");
 }
 
-/* --- limits
- * ----------------------------------------------------------------------------------------- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static void test_files_are_rotated_and_never_exceed_the_limit(void **state)
 {
@@ -329,8 +327,7 @@ static void test_a_full_disk_keeps_the_last_lines_in_memory(void **state)
     assert_string_equal(tail(f, 3), "before\nduring\nafter\n");
 }
 
-/* --- followers
- * -------------------------------------------------------------------------------------- */
+/* --- followers -------------------------------------------------------------------------------- */
 
 static void on_end(void *arg)
 {
@@ -378,8 +375,7 @@ static void test_a_follower_may_leave_from_its_own_callback(void **state)
     assert_false(f->ended); /* neither is there any more */
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void test_close_keeps_what_was_printed_and_erase_removes_it(void **state)
 {
@@ -411,8 +407,7 @@ static void test_nothing_is_made_before_the_first_line(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
-/* --- a flood
- * ------------------------------------------------------------------------------------------ */
+/* --- a flood ---------------------------------------------------------------------------------- */
 
 struct lag {
     uv_timer_t timer;

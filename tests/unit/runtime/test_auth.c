@@ -158,8 +158,7 @@ static const struct sp_user *by_session(struct fix *f, const char *secret)
     return sp_auth_by_session(f->auth, sp_slice_str(secret));
 }
 
-/* --- users and tokens
- * -------------------------------------------------------------------------------- */
+/* --- users and tokens ------------------------------------------------------------------------- */
 
 static void test_a_new_user_has_a_token_that_survives_a_restart(void **state)
 {
@@ -283,8 +282,7 @@ static void test_users_are_listed_in_order_of_name(void **state)
     assert_string_equal(f->names, "ann bob carl ");
 }
 
-/* --- signing in
- * ---------------------------------------------------------------------------------------- */
+/* --- signing in ------------------------------------------------------------------------------- */
 
 static void test_a_token_opens_a_session_that_survives_a_restart(void **state)
 {
@@ -465,8 +463,7 @@ static void test_the_101st_session_pushes_out_the_oldest(void **state)
     assert_non_null(by_session(f, last));
 }
 
-/* --- what is stored
- * -------------------------------------------------------------------------------------- */
+/* --- what is stored --------------------------------------------------------------------------- */
 
 static void on_all(void *arg, const struct sp_error *err, const struct sp_store_range *range)
 {

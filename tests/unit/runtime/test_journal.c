@@ -149,8 +149,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* --- appending, waited for
- * ------------------------------------------------------------------------- */
+/* --- appending, waited for -------------------------------------------------------------------- */
 
 static void on_appended(void *arg, const struct sp_error *err)
 {
@@ -231,8 +230,7 @@ static char *segment_path(struct fix *f, unsigned number)
     return sp_asprintf("%s/%016x.seg", f->dir, number);
 }
 
-/* --- what is remembered
- * ---------------------------------------------------------------------------- */
+/* --- what is remembered ----------------------------------------------------------------------- */
 
 static void test_each_state_is_remembered_in_order_of_acceptance(void **state)
 {
@@ -364,8 +362,7 @@ static void test_old_results_are_not_replayed(void **state)
     assert_string_equal(f->replay, "2:accepted::::;");
 }
 
-/* --- torn and damaged
- * ------------------------------------------------------------------------------ */
+/* --- torn and damaged ------------------------------------------------------------------------- */
 
 static uint64_t file_size(const char *path)
 {
@@ -549,8 +546,7 @@ static void test_a_second_opener_is_refused(void **state)
     assert_int_equal(err.kind, SP_ERR_CONFLICT);
 }
 
-/* --- limits and space
- * ------------------------------------------------------------------------------ */
+/* --- limits and space ------------------------------------------------------------------------- */
 
 static void test_a_full_journal_refuses_new_requests_and_nothing_else(void **state)
 {
@@ -689,8 +685,7 @@ static void test_a_forgotten_payload_is_erased_from_the_disk(void **state)
     assert_int_equal(count_files(f, ".seg", NULL), 1);
 }
 
-/* --- crashes
- * --------------------------------------------------------------------------------------- */
+/* --- crashes ---------------------------------------------------------------------------------- */
 
 struct teller {
     struct sp_journal *journal;
@@ -826,8 +821,7 @@ static void test_kill_9_loses_nothing_that_was_reported_safe(void **state)
     open_journal(f);
 }
 
-/* --- full and broken disks
- * ------------------------------------------------------------------------- */
+/* --- full and broken disks -------------------------------------------------------------------- */
 
 static void test_a_full_disk_refuses_and_works_again_when_there_is_space(void **state)
 {
@@ -917,8 +911,7 @@ static void test_after_a_failed_sync_nothing_is_promised_any_more(void **state)
 }
 #endif
 
-/* --- the record format
- * ----------------------------------------------------------------------------- */
+/* --- the record format ------------------------------------------------------------------------ */
 
 static void test_the_checksum_is_crc32c(void **state)
 {

@@ -128,8 +128,7 @@ static bool exists(struct fix *f, const char *path)
     return access(whole, F_OK) == 0;
 }
 
-/* --- what a snapshot is --------------------------------------------------------------------------
- */
+/* --- what a snapshot is ----------------------------------------------------------------------- */
 
 static void test_a_finished_tree_lies_read_only_under_its_hash(void **state)
 {
@@ -218,8 +217,7 @@ static void test_nothing_is_left_in_staging(void **state)
     assert_true(staging_empty(f));
 }
 
-/* --- paths
- * ----------------------------------------------------------------------------------------- */
+/* --- paths ------------------------------------------------------------------------------------ */
 
 static void test_paths_that_leave_or_confuse_are_refused(void **state)
 {
@@ -279,8 +277,7 @@ static void test_a_path_given_twice_or_through_a_file_is_refused(void **state)
     sp_staging_free(staging);
 }
 
-/* --- limits
- * ------------------------------------------------------------------------------------------ */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static void test_files_and_bytes_have_limits(void **state)
 {
@@ -359,8 +356,7 @@ static void test_a_staged_file_can_be_read(void **state)
     sp_staging_free(staging);
 }
 
-/* --- removal
- * ----------------------------------------------------------------------------------------- */
+/* --- removal ---------------------------------------------------------------------------------- */
 
 static void test_a_removed_snapshot_is_gone_at_once_and_can_come_again(void **state)
 {

@@ -113,8 +113,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* --- one call, waited for
- * -------------------------------------------------------------------------- */
+/* --- one call, waited for --------------------------------------------------------------------- */
 
 static void on_txn(void *arg, const struct sp_error *err, bool succeeded, uint64_t rev)
 {
@@ -212,8 +211,7 @@ static void on_change(void *arg, const struct sp_error *err, const struct sp_sto
                        (int)change->value.len, change->value.ptr);
 }
 
-/* --- keys and values
- * ------------------------------------------------------------------------------- */
+/* --- keys and values -------------------------------------------------------------------------- */
 
 static void test_a_key_that_was_put_is_read_back_with_its_revisions(void **state)
 {
@@ -336,8 +334,7 @@ static void test_wrong_keys_and_too_large_values_are_refused_at_once(void **stat
     assert_int_equal(f->kind, SP_ERR_NONE);
 }
 
-/* --- transactions
- * ------------------------------------------------------------------------------------ */
+/* --- transactions ----------------------------------------------------------------------------- */
 
 static void test_a_transaction_runs_the_branch_its_comparison_chooses(void **state)
 {
@@ -452,8 +449,7 @@ static void test_a_transaction_that_names_a_key_twice_or_is_too_long_is_refused(
     assert_int_equal(err.kind, SP_ERR_LIMIT);
 }
 
-/* --- leases
- * -------------------------------------------------------------------------------------------- */
+/* --- leases ----------------------------------------------------------------------------------- */
 
 static void put_leased(struct fix *f, const char *key, uint64_t lease)
 {
@@ -527,8 +523,7 @@ static void test_a_lease_starts_again_after_a_restart(void **state)
     sp_store_unwatch(watch);
 }
 
-/* --- watches
- * ------------------------------------------------------------------------------------------- */
+/* --- watches ---------------------------------------------------------------------------------- */
 
 static void test_a_watch_hears_every_change_below_its_prefix_in_order(void **state)
 {
@@ -643,9 +638,7 @@ static void test_a_watch_from_a_compacted_revision_is_told_so(void **state)
     sp_store_unwatch(watch);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void test_close_finishes_what_was_asked(void **state)
 {
@@ -756,8 +749,48 @@ static void test_the_database_is_for_its_owner_only(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 
-/* --- crashes and full disks
- * --------------------------------------------------------------------------- */
+/* A checkout under /root: the working folder is ours, its parents may not be walked. */
+static void open_from_closed_parents(const char *dir)
+{
+    struct fix f = {0};
+
+    if (chdir(dir) < 0 || chmod("closed", 0700) < 0 || chdir("closed/state") < 0 ||
+        setgid(65534) < 0 || setuid(65534) < 0 || access(dir, F_OK) < 0)
+        _exit(2);
+    (void)snprintf(f.dir, sizeof(f.dir), "kept");
+    if (uv_loop_init(&f.loop) < 0 || uv_timer_init(&f.loop, &f.deadline) < 0 ||
+        sp_store_open(&f.loop, f.dir, &f.store, NULL) < 0)
+        _exit(3);
+    put(&f, "/a", "x");
+    close_store(&f);
+    if (f.kind != SP_ERR_NONE || sp_store_open(&f.loop, f.dir, &f.store, NULL) < 0)
+        _exit(4);
+    range(&f, "/a", false, 0);
+    close_store(&f);
+    _exit(f.count == 1 ? 0 : 5);
+}
+
+static void test_the_store_opens_where_only_the_working_folder_can_be_walked(void **state)
+{
+    struct fix *f = *state;
+    SP_AUTO_FREE char *path = sp_asprintf("%s/closed/state", f->dir);
+    int status = -1;
+    pid_t pid;
+
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(sp_mkdir_p(AT_FDCWD, path, 0755, NULL), 0);
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    assert_int_equal(chmod(f->dir, 0755), 0);
+    close_store(f); /* the child starts threads, which sanitizers allow after this only */
+    pid = fork();
+    if (pid == 0)
+        open_from_closed_parents(f->dir);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+/* --- crashes and full disks ------------------------------------------------------------------- */
 
 struct teller {
     int fd;
@@ -968,6 +1001,7 @@ int main(void)
         ROW(test_a_newer_schema_is_refused),
         ROW(test_a_damaged_file_is_refused),
         ROW(test_the_database_is_for_its_owner_only),
+        ROW(test_the_store_opens_where_only_the_working_folder_can_be_walked),
         ROW(test_kill_9_loses_nothing_that_was_reported),
         ROW(test_a_full_disk_refuses_and_works_again_when_there_is_space),
 #ifdef SP_FAULTS
