@@ -233,17 +233,27 @@ export class SpaceApp extends LitElement {
 
     private greet(hello: Hello, isFirst: boolean): void {
         this.engine?.greet(hello);
-        const running = hello.version;
-        const drawn = this.config?.version_id;
-        this.notice = running && drawn && running !== drawn ? text.newVersion : this.notice;
-        this.requestUpdate();
+        this.offer(hello.version);
         if (isFirst) this.engine?.load();
     }
 
+    /** Another version than the one that is drawn: say so; what was typed stays until they choose. */
+    private offer(running: string | undefined): void {
+        const drawn = this.config?.version_id;
+        if (running && drawn && running !== drawn) this.notice = text.newVersion;
+        this.requestUpdate();
+    }
+
     private receive(message: ServerMessage): void {
-        if (message.msg === 'stage')
-            this.dispatch('stage', { stage: message.stage, reason: message.reason });
         this.engine?.receive(message);
+        if (message.msg !== 'stage') return;
+        const { stage, reason } = message;
+        this.dispatch('stage', { stage, reason });
+        if (stage === 'RUNNING')
+            this.fetchConfig().then(
+                (config) => this.offer(config?.version_id),
+                () => {},
+            );
     }
 
     // --- drawing ----------------------------------------------------------------------------------------

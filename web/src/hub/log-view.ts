@@ -32,10 +32,22 @@ class HubLog extends Page {
         this.unseen = 0;
     }
 
+    override connectedCallback() {
+        super.connectedCallback();
+        document.addEventListener('visibilitychange', this.onVisibility);
+    }
+
     override disconnectedCallback() {
         super.disconnectedCallback();
+        document.removeEventListener('visibilitychange', this.onVisibility);
         this.source?.close();
     }
+
+    /** As the Space's page: a tab in the background holds no connection. */
+    private onVisibility = () => {
+        if (document.visibilityState === 'hidden') this.source?.close();
+        else this.open();
+    };
 
     override updated(changed: PropertyValues) {
         if (changed.has('url')) this.open();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { options, shot, visit } from './browser.mjs';
+import { config } from './stub-app.mjs';
 
 const QUEUE = /^queue: \d+\/\d+ \| \d+\.\d(\/\d+\.\d)?s$/;
 const PROCESSING = /^processing \| \d+\.\d(\/\d+\.\d)?s$/;
@@ -207,6 +208,21 @@ test('a new version of the app is offered, not forced', options, () =>
         stub.live.drop();
         await page.getByText('A new version is available').waitFor();
         assert.equal(await page.getByLabel('Prompt').inputValue(), 'unsent words');
+    }));
+
+test('a new version that starts while the page is connected is offered, and Reload takes it', options, () =>
+    visit(async (page, stub) => {
+        await open(page);
+        stub.live.version = 'v2';
+        stub.find('ada/fox-classifier').config = { ...config, version_id: 'v2' };
+        for (const session of stub.live.sessions.values())
+            stub.live.send(session, { msg: 'stage', stage: 'RUNNING', reason: '' });
+        await page.getByText('A new version is available').waitFor();
+        await shot(page, 'app-new-version');
+        await button(page, 'Reload').click();
+        await page.getByText('A new version is available').waitFor({ state: 'detached' });
+        await run(page, 'new');
+        await valueOf(page, 'You said: new');
     }));
 
 test('an image goes up, comes back and can be removed', options, () =>

@@ -288,3 +288,27 @@ test('the element works from its stable address', options, () =>
         await button(page, 'Run').waitFor();
         assert.ok(stub.live.sessions.size === 1);
     }));
+
+test('a tab in the background holds no event stream, and catches up when it returns', options, () =>
+    visit(async (page, stub) => {
+        const space = stub.find('ada/fox-classifier');
+        const streams = () => stub.listeners.get(space.id)?.size ?? 0;
+        const turn = (state) =>
+            page.evaluate((value) => {
+                Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+                document.dispatchEvent(new Event('visibilitychange'));
+            }, state);
+        const until = async (count) => {
+            for (let i = 0; i < 200 && streams() !== count; i++) await new Promise((r) => setTimeout(r, 20));
+            assert.equal(streams(), count);
+        };
+        await page.goto(SPACE);
+        await button(page, 'Run').waitFor();
+        await until(1);
+        await turn('hidden');
+        await until(0);
+        stub.setStage(space, 'PAUSED');
+        await turn('visible');
+        await page.getByText('Paused by its owner.').first().waitFor();
+        await until(1);
+    }));

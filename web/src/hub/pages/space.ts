@@ -39,11 +39,25 @@ class HubSpace extends Page {
         super.connectedCallback();
         this.addEventListener('duplicate', this.onDuplicate);
         addEventListener('hub-user', this.reload);
+        document.addEventListener('visibilitychange', this.onVisibility);
     }
 
     override disconnectedCallback() {
         super.disconnectedCallback();
         removeEventListener('hub-user', this.reload);
+        document.removeEventListener('visibilitychange', this.onVisibility);
+        this.stopListening();
+    }
+
+    /** Browsers keep six connections to one host; tabs in the background must not hold them. */
+    private onVisibility = () => {
+        if (document.visibilityState === 'hidden') return this.stopListening();
+        if (!this.space || this.events) return;
+        this.listen(this.space.id);
+        void this.refresh();
+    };
+
+    private stopListening(): void {
         this.events?.close();
         this.events = null;
     }
@@ -76,8 +90,8 @@ class HubSpace extends Page {
 
     /** The stream tells each change of stage; the browser reconnects it by itself. */
     private listen(id: string): void {
-        if (!this.isConnected) return;
-        this.events?.close();
+        this.stopListening();
+        if (!this.isConnected || document.visibilityState === 'hidden') return;
         const events = new EventSource(api.events(id));
         this.events = events;
         events.onmessage = (e) => {
