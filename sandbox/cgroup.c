@@ -79,34 +79,59 @@ void sp_cgroup_init(struct sp_cgroup *group)
     group->dir_v2 = -1;
 }
 
-/* --- making ----------------------------------------------------------------------------------- */
+/* --- making --- */
 
-static int make_by_lib(const struct sp_cgroup_host *host, const char *name,
-                       const struct sp_cgroup_knob *knobs, size_t n, struct sp_error *err)
+static int lib_error(const char *what, const char *name, int r, struct sp_error *err)
+{
+    return sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "%s cgroup '%s': %s", what, name,
+                        r == ECGOTHER ? strerror(cgroup_get_last_errno()) : cgroup_strerror(r));
+}
+
+/* A fresh struct each time: libcgroup writes every value of an old one again. */
+static struct cgroup *lib_group(const struct sp_cgroup_host *host, const char *name)
 {
     SP_AUTO_FREE char *full = sp_asprintf("%s%s%s", host->prefix, host->prefix[0] ? "/" : "", name);
-    struct cgroup *group = cgroup_new_cgroup(full);
-    struct cgroup_controller *ctl[SP_CGROUP_TREES] = {NULL};
-    int r = 0;
 
-    if (!group)
-        return sp_error_set(err, SP_ERR_INTERNAL, -ENOMEM, "make cgroup '%s'", full);
-    for (int t = 0; t < SP_CGROUP_UNIFIED && r == 0; t++) {
-        if (!sp_cgroup_can(host, t))
-            continue;
-        ctl[t] = cgroup_add_controller(group, controller_names[t]);
-        r = ctl[t] ? 0 : ECGFAIL;
-    }
-    for (size_t i = 0; i < n && r == 0; i++)
-        if (!knobs[i].optional)
-            r = cgroup_add_value_string(ctl[knobs[i].tree], knobs[i].key, knobs[i].value);
+    return cgroup_new_cgroup(full);
+}
+
+static int make_by_lib(const struct sp_cgroup_host *host, const char *name, struct sp_error *err)
+{
+    struct cgroup *group = lib_group(host, name);
+    int r = group ? 0 : ECGFAIL;
+
+    for (int t = 0; t < SP_CGROUP_UNIFIED && r == 0; t++)
+        if (sp_cgroup_can(host, t) && !cgroup_add_controller(group, controller_names[t]))
+            r = ECGFAIL;
     if (r == 0)
         r = cgroup_create_cgroup(group, 1);
-    cgroup_free(&group);
-    if (r != 0)
-        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "make cgroup '%s': %s", full,
-                            r == ECGOTHER ? strerror(cgroup_get_last_errno()) : cgroup_strerror(r));
-    return 0;
+    if (group)
+        cgroup_free(&group);
+    return r ? lib_error("make", name, r, err) : 0;
+}
+
+/* The values go out in the order in which they were added: that of the knobs. */
+static int limit_by_lib(const struct sp_cgroup_host *host, const char *name,
+                        const struct sp_cgroup_knob *knobs, size_t n, struct sp_error *err)
+{
+    struct cgroup_controller *ctl[SP_CGROUP_TREES] = {NULL};
+    struct cgroup *group = lib_group(host, name);
+    int r = group ? 0 : ECGFAIL;
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        enum sp_cgroup_tree t = knobs[i].tree;
+
+        if (knobs[i].optional)
+            continue;
+        if (!ctl[t])
+            ctl[t] = cgroup_add_controller(group, controller_names[t]);
+        r = ctl[t] ? cgroup_add_value_string(ctl[t], knobs[i].key, knobs[i].value) : ECGFAIL;
+    }
+    if (r == 0)
+        r = cgroup_modify_cgroup(group);
+    if (group)
+        cgroup_free(&group);
+    return r ? lib_error("limit", name, r, err) : 0;
 }
 
 static int make_dirs(const struct sp_cgroup_host *host, const char *name, struct sp_error *err)
@@ -161,17 +186,22 @@ static void pass_controllers_on(const struct sp_cgroup_host *host, const char *n
     }
 }
 
-static int make_group(const struct sp_cgroup_host *host, const char *name,
-                      const struct sp_cgroup_knob *knobs, size_t n, struct sp_error *err)
+static int make_group(const struct sp_cgroup_host *host, const char *name, struct sp_error *err)
 {
-    int r = host->use_lib ? make_by_lib(host, name, knobs, n, err) : 0;
+    int r = host->use_lib ? make_by_lib(host, name, err) : 0;
 
     /* Also with libcgroup: it knows nothing of a version 2 tree without controllers. */
-    if (r == 0)
-        r = make_dirs(host, name, err);
-    if (r == 0)
-        r = write_knobs(host, name, knobs, n, host->use_lib, err);
-    return r;
+    return r == 0 ? make_dirs(host, name, err) : r;
+}
+
+int sp_cgroup_limit(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                    const struct sp_launch_limits *limits, struct sp_error *err)
+{
+    struct sp_cgroup_knob knobs[SP_CGROUP_KNOBS];
+    size_t n = sp_cgroup_knobs(host, limits, knobs);
+    int r = host->use_lib ? limit_by_lib(host, group->name, knobs, n, err) : 0;
+
+    return r == 0 ? write_knobs(host, group->name, knobs, n, host->use_lib, err) : r;
 }
 
 /* A delegated group holds processes (us), and so cannot pass controllers on: move them to a leaf.
@@ -264,17 +294,14 @@ static int open_files(const struct sp_cgroup_host *host, struct sp_cgroup *group
     return 0;
 }
 
-int sp_cgroup_create(const struct sp_cgroup_host *host, const char *name,
-                     const struct sp_launch_limits *limits, struct sp_cgroup *ret,
+int sp_cgroup_create(const struct sp_cgroup_host *host, const char *name, struct sp_cgroup *ret,
                      struct sp_error *err)
 {
-    struct sp_cgroup_knob knobs[SP_CGROUP_KNOBS];
-    size_t n = sp_cgroup_knobs(host, limits, knobs);
     int r;
 
     sp_cgroup_init(ret);
     (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
-    r = make_group(host, name, knobs, n, err);
+    r = make_group(host, name, err);
     if (r == 0)
         r = open_files(host, ret, err);
     ret->exists = true;

@@ -73,10 +73,12 @@ int sp_cgroup_parent(const struct sp_cgroup_host *host, const char *name, uint64
                      struct sp_error *err);
 /* A cleared group. */
 void sp_cgroup_init(struct sp_cgroup *group);
-/* Makes and limits it, keeps descriptors open. On failure nothing is left. */
-int sp_cgroup_create(const struct sp_cgroup_host *host, const char *name,
-                     const struct sp_launch_limits *limits, struct sp_cgroup *ret,
+/* Makes it without limits, keeps descriptors open. On failure nothing is left. */
+int sp_cgroup_create(const struct sp_cgroup_host *host, const char *name, struct sp_cgroup *ret,
                      struct sp_error *err);
+/* Once, before anything of an app runs in it. */
+int sp_cgroup_limit(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                    const struct sp_launch_limits *limits, struct sp_error *err);
 /* Moves the calling process in; `born_in_v2`: clone3 has done that tree. Async-signal-safe. */
 int sp_cgroup_enter(const struct sp_cgroup *group, bool born_in_v2);
 /* Counters; what the host does not count stays 0. */

@@ -13,7 +13,7 @@ void sp_ctl_init(struct sp_ctl *msg, enum sp_ctl_kind kind)
 }
 
 union control {
-    char buf[CMSG_SPACE(sizeof(int) * SP_LAUNCH_FDS_MAX)];
+    char buf[CMSG_SPACE(sizeof(int) * SP_CTL_FDS_MAX)];
     struct cmsghdr align;
 };
 
@@ -42,7 +42,7 @@ int sp_ctl_send(int sock, const struct sp_ctl *msg, const int *fds, size_t n_fds
     return n < 0 ? -errno : 0;
 }
 
-int sp_ctl_recv(int sock, struct sp_ctl *ret, int fds[SP_LAUNCH_FDS_MAX], size_t *ret_n_fds)
+int sp_ctl_recv(int sock, struct sp_ctl *ret, int fds[SP_CTL_FDS_MAX], size_t *ret_n_fds)
 {
     union control control;
     struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};

@@ -46,6 +46,7 @@ struct worker {
 
 struct init {
     const struct sp_init_plan *plan;
+    struct sp_init_order order;
     struct worker workers[WORKERS_MAX];
     unsigned next_tag;
     int sigchld;
@@ -159,8 +160,7 @@ static void sweep_all(struct init *init)
     }
 }
 
-/* --- starting
- * ------------------------------------------------------------------------------------- */
+/* --- starting --- */
 
 /* Cuts the packed strings apart; false when they are not `count` terminated strings. */
 static bool unpack(char *text, size_t len, size_t *at, char **ret, unsigned count)
@@ -230,7 +230,7 @@ exec_worker(const struct init *init, gid_t tag, char **argv, char **env, const i
     if (failed[0] == 0) {
         failed[1] = 3;
         /* getcwd says "(unreachable)" where the folder lies outside of the root. */
-        if (chdir(init->plan->app_dir) < 0 || !getcwd(here, sizeof(here)) || here[0] != '/')
+        if (chdir(init->order.app_dir) < 0 || !getcwd(here, sizeof(here)) || here[0] != '/')
             failed[0] = -errno;
     }
     if (failed[0] == 0) {
@@ -319,8 +319,7 @@ static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, s
     return 0;
 }
 
-/* --- orders
- * --------------------------------------------------------------------------------------- */
+/* --- orders --- */
 
 static void on_worker_start(struct init *init, struct sp_ctl *msg, const int *fds, size_t n_fds)
 {
@@ -374,7 +373,7 @@ static void __attribute__((noreturn)) leave(struct init *init)
 static void on_ctl(struct init *init)
 {
     static struct sp_ctl msg;
-    int fds[SP_LAUNCH_FDS_MAX];
+    int fds[SP_CTL_FDS_MAX];
     size_t n_fds;
 
     /* The launcher is gone: as pid 1 we take everything with us; elsewhere we must kill first. */
@@ -460,7 +459,7 @@ void sp_init_run(const struct sp_init_plan *plan)
     struct sp_error err = {0};
     sigset_t chld;
 
-    if (sp_setup_enter(plan, &err) < 0) {
+    if (sp_setup_enter(plan, &init.order, &err) < 0) {
         static struct sp_ctl msg;
 
         sp_ctl_init(&msg, SP_CTL_FAILED);

@@ -33,20 +33,29 @@ enum sp_isolate {
     SP_ISOLATE_ALL = (1 << 11) - 1,
 };
 
+/* What is known when pid 1 is born. It may wait for its Space: see struct sp_init_order. */
 struct sp_init_plan {
     unsigned isolate; /* enum sp_isolate */
     int ctl;          /* blocking end of the control socket */
+    int root_fd;      /* clone of the shared root (sp_rootfs_clone) */
+    const char *at;   /* a folder that exists, to put the root on */
     bool born_in_v2;  /* clone3 has put it into the version 2 group */
     const struct sp_cgroup *cgroup;
     const struct sp_seccomp *seccomp;
-    struct sp_mounts mounts;
-    struct sp_launch_limits limits;
-    char hostname[64];
+    uid_t mount_uid; /* the app as the host sees it */
+    gid_t mount_gid;
     uid_t app_uid; /* as seen inside: 1000, or the daemon's where there is no user namespace */
     gid_t app_gid;
-    char app_dir[512];           /* working folder of workers */
     struct sp_init_times *times; /* NULL unless traced */
 };
+
+/* Which Space it is for; travels as plain bytes in SP_CTL_ORDER, with the mounts' descriptors. */
+struct sp_init_order {
+    struct sp_launch_limits limits;
+    char hostname[64];
+    char app_dir[512]; /* working folder of workers */
+};
+#define SP_INIT_ORDER_FDS 3 /* snapshot, files, uploads; none without a mount namespace */
 
 /* When each step of the set-up was over, for SP_LAUNCH_TRACE. */
 struct sp_init_times {
@@ -62,6 +71,7 @@ void sp_init_run(const struct sp_init_plan *plan) __attribute__((noreturn));
 
 /* The steps before pid 1 is ready (setup.c). */
 struct sp_error;
-int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err);
+int sp_setup_enter(const struct sp_init_plan *plan, struct sp_init_order *ret_order,
+                   struct sp_error *err);
 
 #endif

@@ -70,13 +70,13 @@ static int put_tmpfs(const char *target, const char *name, unsigned long flags, 
     return 0;
 }
 
-static int enter_root(const struct sp_mounts *mounts, struct sp_error *err)
+static int enter_root(int root_fd, const char *at, struct sp_error *err)
 {
     if (mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
         return fail(err, "make the mounts private");
-    if (put(mounts->root_fd, mounts->at, err) < 0)
+    if (put(root_fd, at, err) < 0)
         return err ? err->sys : -EIO;
-    if (chdir(mounts->at) < 0)
+    if (chdir(at) < 0)
         return fail(err, "enter the new root");
     /* The old root lands on top of the new one; detaching "." takes it away. */
     if (syscall(SYS_pivot_root, ".", ".") < 0)
@@ -197,17 +197,20 @@ static int put_files(const struct sp_mounts *mounts, struct sp_error *err)
     return r;
 }
 
-int sp_mounts_enter(const struct sp_mounts *mounts, struct sp_error *err)
+int sp_mounts_enter_root(int root_fd, const char *at, struct sp_error *err)
 {
     int r;
 
     (void)umask(022);
-    r = enter_root(mounts, err);
-    if (r == 0)
-        r = put_proc(err);
-    if (r == 0)
-        r = put_tmpfs("/dev/shm", "shm", MS_NOEXEC, mounts->shm_bytes, mounts->layer_inodes, 01777,
+    r = enter_root(root_fd, at, err);
+    return r == 0 ? put_proc(err) : r;
+}
+
+int sp_mounts_put_own(const struct sp_mounts *mounts, struct sp_error *err)
+{
+    int r = put_tmpfs("/dev/shm", "shm", MS_NOEXEC, mounts->shm_bytes, mounts->layer_inodes, 01777,
                       err);
+
     if (r == 0)
         r = put_layer(mounts, err);
     if (r == 0)

@@ -15,11 +15,9 @@
 struct sp_error;
 
 struct sp_mounts {
-    int root_fd;     /* clone of the shared root (sp_rootfs_clone) */
     int snapshot_fd; /* detached mount: the version's files */
     int files_fd;    /* detached mount: /run/files; -1 = none */
     int uploads_fd;  /* detached mount: /run/files/u, read-only */
-    const char *at;  /* a folder that exists, to put the root on */
     uint64_t layer_bytes;
     uint32_t layer_inodes;
     uint64_t shm_bytes;
@@ -28,7 +26,12 @@ struct sp_mounts {
     bool overlay; /* false: the app's files are read-only */
 };
 
-/* Ends with the new root as "/", the old one detached, and "/" as working folder. */
-int sp_mounts_enter(const struct sp_mounts *mounts, struct sp_error *err);
+/*
+ * What is the same for every Space: ends with the new root as "/", the old one detached, "/" as
+ * working folder, and /proc with its covers.
+ */
+int sp_mounts_enter_root(int root_fd, const char *at, struct sp_error *err);
+/* What is this Space's own. */
+int sp_mounts_put_own(const struct sp_mounts *mounts, struct sp_error *err);
 
 #endif

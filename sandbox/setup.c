@@ -54,20 +54,49 @@ static int raise_loopback(struct sp_error *err)
     return 0;
 }
 
-static int enter_names(const struct sp_init_plan *plan, struct sp_error *err)
+/* Waits until this sandbox is given to a Space. */
+static int wait_for_order(const struct sp_init_plan *plan, struct sp_init_order *ret, int *fds,
+                          struct sp_error *err)
 {
-    if ((plan->isolate & SP_ISOLATE_NET) && raise_loopback(err) < 0)
-        return err ? err->sys : -EIO;
-    if ((plan->isolate & SP_ISOLATE_UTS) &&
-        (sethostname(plan->hostname, strlen(plan->hostname)) < 0 || setdomainname("", 0) < 0))
-        return fail(err, "set the host name");
+    size_t n_fds = 0, wanted = plan->isolate & SP_ISOLATE_MOUNT ? SP_INIT_ORDER_FDS : 0;
+    static struct sp_ctl msg;
+    int r;
+
+    sp_ctl_init(&msg, SP_CTL_WAITING);
+    r = sp_ctl_send(plan->ctl, &msg, NULL, 0);
+    if (r == 0)
+        r = sp_ctl_recv(plan->ctl, &msg, fds, &n_fds);
+    if (r <= 0 || msg.kind != SP_CTL_ORDER || n_fds != wanted)
+        return sp_error_set(err, SP_ERR_INTERNAL, r < 0 ? r : -EPIPE, "wait for a Space");
+    memcpy(ret, msg.text, sizeof(*ret));
     return 0;
+}
+
+static int enter_space(const struct sp_init_plan *plan, const struct sp_init_order *order,
+                       const int *fds, struct sp_error *err)
+{
+    const struct sp_mounts mounts = {
+        .snapshot_fd = fds[0],
+        .files_fd = fds[1],
+        .uploads_fd = fds[2],
+        .layer_bytes = order->limits.layer_bytes,
+        .layer_inodes = order->limits.layer_inodes,
+        .shm_bytes = order->limits.shm_bytes,
+        .app_uid = plan->mount_uid,
+        .app_gid = plan->mount_gid,
+        .overlay = (plan->isolate & SP_ISOLATE_OVERLAY) != 0,
+    };
+
+    if ((plan->isolate & SP_ISOLATE_UTS) &&
+        (sethostname(order->hostname, strlen(order->hostname)) < 0 || setdomainname("", 0) < 0))
+        return fail(err, "set the host name");
+    return plan->isolate & SP_ISOLATE_MOUNT ? sp_mounts_put_own(&mounts, err) : 0;
 }
 
 static int wait_for_maps(int ctl, struct sp_error *err)
 {
-    int fds[SP_LAUNCH_FDS_MAX];
-    struct sp_ctl msg;
+    int fds[SP_CTL_FDS_MAX];
+    static struct sp_ctl msg;
     size_t n_fds;
     int r;
 
@@ -123,14 +152,15 @@ static void mark(const struct sp_init_plan *plan, const char *step)
 }
 
 /* What the process itself gives up; the filter last, because the rest would not pass it. */
-static int give_up(const struct sp_init_plan *plan, struct sp_error *err)
+static int give_up(const struct sp_init_plan *plan, const struct sp_init_order *order,
+                   struct sp_error *err)
 {
     int r;
 
     (void)setsid();
     sp_privs_new_keyring();
     sp_privs_reset_signals();
-    sp_privs_rlimits(&plan->limits);
+    sp_privs_rlimits(&order->limits);
     (void)umask(022);
     r = keep_only_ctl(plan->ctl, err);
     if (r == 0)
@@ -146,7 +176,8 @@ static int give_up(const struct sp_init_plan *plan, struct sp_error *err)
     return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "load the system call filter") : 0;
 }
 
-int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err)
+/* The part that no Space is needed for: it may have happened long before the request. */
+static int prepare(const struct sp_init_plan *plan, struct sp_error *err)
 {
     int r;
 
@@ -160,13 +191,28 @@ int sp_setup_enter(const struct sp_init_plan *plan, struct sp_error *err)
     mark(plan, "groups");
     sp_privs_oom_score(SP_PRIVS_OOM_PID1); /* by the host's /proc, which the next step takes away */
     if (plan->isolate & SP_ISOLATE_MOUNT)
-        r = sp_mounts_enter(&plan->mounts, err);
-    mark(plan, "mounts");
-    if (r == 0)
-        r = enter_names(plan, err);
+        r = sp_mounts_enter_root(plan->root_fd, plan->at, err);
+    mark(plan, "root");
+    if (r == 0 && (plan->isolate & SP_ISOLATE_NET))
+        r = raise_loopback(err);
     mark(plan, "network");
+    return r;
+}
+
+int sp_setup_enter(const struct sp_init_plan *plan, struct sp_init_order *ret_order,
+                   struct sp_error *err)
+{
+    int fds[SP_CTL_FDS_MAX] = {-1, -1, -1, -1};
+    int r = prepare(plan, err);
+
+    if (r == 0)
+        r = wait_for_order(plan, ret_order, fds, err);
+    mark(plan, "order");
+    if (r == 0)
+        r = enter_space(plan, ret_order, fds, err);
+    mark(plan, "mounts");
     if (r == 0)
         r = enter_user(plan, err);
     mark(plan, "user");
-    return r < 0 ? r : give_up(plan, err);
+    return r < 0 ? r : give_up(plan, ret_order, err);
 }

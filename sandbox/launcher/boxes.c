@@ -18,11 +18,14 @@
 #include "sandbox/ctl.h"
 #include "sandbox/init.h"
 #include "sandbox/launcher/launcher-internal.h"
+#include "sandbox/launcher/request.h"
 
 #define START_MAX_MS   20000 /* set-up that takes longer is taken for stuck */
 #define SLACK_MS       300   /* pid 1 kills at the end of the grace; after this we do */
 #define REMOVE_POLL_MS 2     /* between two attempts to remove a group that is still emptying */
 #define REMOVE_WARN_MS 5000
+#define SPARE_AFTER_MS 50   /* after a start: the next spare is prepared */
+#define SPARE_AGAIN_MS 5000 /* after a spare that failed */
 #define LEAVE_MAX_MS   2000 /* without a pid namespace: for pid 1 to kill the others */
 
 struct sp_box *sp_box_find(struct sp_launcher *l, uint64_t id)
@@ -41,28 +44,28 @@ static struct sp_box_worker *find_worker(struct sp_box *box, uint64_t id)
     return NULL;
 }
 
-static struct sp_box *new_box(struct sp_launcher *l, const struct sp_launch_msg *msg)
+static struct sp_box *new_box(struct sp_launcher *l)
 {
     struct sp_box *box = sp_new0(struct sp_box);
 
-    box->id = msg->sandbox;
-    box->space = msg->sandbox_start.space;
-    box->start_seq = msg->seq;
-    box->pidfd = box->ctl = -1;
+    box->pidfd = box->ctl = box->idmap_fd = -1;
     box->began_ns = sp_clock_mono_ns();
+    box->state = SP_BOX_PREPARING;
+    box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
     sp_cgroup_init(&box->cgroup);
     sp_list_append(&l->boxes, &box->list);
     l->n_boxes++;
     return box;
 }
 
-/* --- the end
- * -------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void announce_end(struct sp_launcher *l, struct sp_box *box)
 {
     struct sp_launch_msg msg;
 
+    if (!box->id)
+        return; /* a spare: nobody knows of it */
     if (box->start_seq) {
         sp_spacesd_failed(l, box->start_seq, box->id, 0, box->fail_kind, box->fail_text);
         return;
@@ -93,6 +96,7 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
     announce_end(l, box);
     sp_auto_fd(&box->pidfd);
     sp_auto_fd(&box->ctl);
+    sp_auto_fd(&box->idmap_fd);
     sp_list_remove(&box->list);
     l->n_boxes--;
     free(box);
@@ -100,6 +104,12 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
 
 static void start_removing(struct sp_launcher *l, struct sp_box *box)
 {
+    if (l->spare == box) {
+        l->spare = NULL;
+        l->spare_at_ms = sp_clock_mono_ms() + SPARE_AGAIN_MS;
+        if (!l->closing)
+            sp_log(SP_LOG_WARN, "launcher.spare_lost", "error=%s", sp_log_quoted(box->fail_text));
+    }
     box->state = SP_BOX_REMOVING;
     box->began_ns = sp_clock_mono_ns();
     try_remove(l, box);
@@ -134,7 +144,7 @@ void sp_box_stop(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms)
         return;
     sp_ctl_init(&msg, SP_CTL_STOP);
     msg.grace_ms = grace_ms;
-    if (box->state == SP_BOX_STARTING) {
+    if (box->state <= SP_BOX_STARTING) {
         box->fail_kind = SP_ERR_UNAVAILABLE;
         (void)snprintf(box->fail_text, sizeof(box->fail_text), "stopped while it was starting");
         sp_box_kill(l, box);
@@ -146,8 +156,7 @@ void sp_box_stop(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms)
     }
 }
 
-/* --- the start
- * ------------------------------------------------------------------------------------ */
+/* --- the start --- */
 
 static bool may_start(struct sp_launcher *l, const struct sp_launch_msg *msg, struct sp_error *err)
 {
@@ -157,7 +166,7 @@ static bool may_start(struct sp_launcher *l, const struct sp_launch_msg *msg, st
         (void)sp_error_set(err, SP_ERR_CONFLICT, 0, "there is a sandbox of this id");
         return false;
     }
-    if (l->n_boxes >= SP_BOXES_MAX) {
+    if (l->n_boxes >= SP_BOXES_MAX && !l->spare) {
         (void)sp_error_set(err, SP_ERR_LIMIT, 0, "there are %d sandboxes already", SP_BOXES_MAX);
         return false;
     }
@@ -170,6 +179,35 @@ static bool may_start(struct sp_launcher *l, const struct sp_launch_msg *msg, st
     return true;
 }
 
+static void fail_start(struct sp_box *box, const struct sp_error *err)
+{
+    box->fail_kind = err->kind;
+    (void)snprintf(box->fail_text, sizeof(box->fail_text), "%.499s", err->msg);
+}
+
+static void give_order(struct sp_launcher *l, struct sp_box *box)
+{
+    struct sp_error err = {0};
+
+    box->state = SP_BOX_STARTING;
+    if (sp_box_order(l, box, &err) < 0) {
+        fail_start(box, &err);
+        sp_box_kill(l, box);
+    }
+}
+
+static void adopt(struct sp_box *box, const struct sp_launch_msg *msg)
+{
+    box->id = msg->sandbox;
+    box->space = msg->sandbox_start.space;
+    box->start_seq = msg->seq;
+    box->began_ns = sp_clock_mono_ns();
+    box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
+    (void)snprintf(box->snapshot, sizeof(box->snapshot), "%s", msg->sandbox_start.snapshot);
+    (void)snprintf(box->hostname, sizeof(box->hostname), "%s", msg->sandbox_start.hostname);
+    sp_launch_request_limits(&msg->sandbox_start.limits, &box->limits);
+}
+
 void sp_box_start(struct sp_launcher *l, const struct sp_launch_msg *msg)
 {
     struct sp_error err = {0};
@@ -179,18 +217,38 @@ void sp_box_start(struct sp_launcher *l, const struct sp_launch_msg *msg)
         sp_spacesd_failed(l, msg->seq, msg->sandbox, 0, err.kind, err.msg);
         return;
     }
-    box = new_box(l, msg);
-    box->state = SP_BOX_STARTING;
-    box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
-    if (sp_box_spawn(l, box, msg, &err) < 0) {
-        box->fail_kind = err.kind;
-        (void)snprintf(box->fail_text, sizeof(box->fail_text), "%.499s", err.msg);
+    box = l->spare ? l->spare : new_box(l);
+    adopt(box, msg);
+    /* The next spare is made when this start is out of the way. */
+    l->spare_at_ms = sp_clock_mono_ms() + SPARE_AFTER_MS;
+    if (l->spare == box) {
+        l->spare = NULL;
+        if (box->state == SP_BOX_WAITING)
+            give_order(l, box);
+    } else if (sp_box_prepare(l, box, &err) < 0) {
+        fail_start(box, &err);
         start_removing(l, box);
     }
 }
 
-/* --- workers
- * -------------------------------------------------------------------------------------- */
+void sp_box_prepare_spare(struct sp_launcher *l)
+{
+    struct sp_error err = {0};
+
+    if (!l->spare_at_ms || sp_clock_mono_ms() < l->spare_at_ms)
+        return;
+    l->spare_at_ms = 0;
+    if (l->spare || l->n_boxes >= SP_BOXES_MAX || l->closing ||
+        (!l->allow_weak && !sp_probe_complete(&l->probe)))
+        return;
+    l->spare = new_box(l);
+    if (sp_box_prepare(l, l->spare, &err) < 0) {
+        fail_start(l->spare, &err);
+        start_removing(l, l->spare);
+    }
+}
+
+/* --- workers --- */
 
 void sp_box_worker_start(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg,
                          const int *fds)
@@ -285,8 +343,7 @@ static void worker_answered(struct sp_launcher *l, struct sp_box *box, const str
     memset(worker, 0, sizeof(*worker));
 }
 
-/* --- events
- * --------------------------------------------------------------------------------------- */
+/* --- events --- */
 
 static void on_map_me(struct sp_launcher *l, struct sp_box *box)
 {
@@ -309,8 +366,8 @@ static void on_ready(struct sp_launcher *l, struct sp_box *box, const char *time
     box->state = SP_BOX_RUNNING;
     box->deadline_ms = 0;
     if (l->trace)
-        sp_log(SP_LOG_INFO, "launcher.trace", "sandbox=%llu began=%llu %s ready=%llu",
-               (unsigned long long)box->id, (unsigned long long)box->began_ns / 1000, times,
+        sp_log(SP_LOG_INFO, "launcher.trace", "group=%s began=%llu %s ready=%llu", box->cgroup.name,
+               (unsigned long long)box->began_ns / 1000, times,
                (unsigned long long)sp_clock_mono_ns() / 1000);
     sp_spacesd_ok(l, box->start_seq, box->id, 0);
     box->start_seq = 0;
@@ -319,6 +376,15 @@ static void on_ready(struct sp_launcher *l, struct sp_box *box, const char *time
 static void on_message(struct sp_launcher *l, struct sp_box *box, const struct sp_ctl *msg)
 {
     switch (msg->kind) {
+    case SP_CTL_WAITING:
+        if (box->state != SP_BOX_PREPARING)
+            break;
+        box->state = SP_BOX_WAITING;
+        if (box->id)
+            give_order(l, box);
+        else
+            box->deadline_ms = 0;
+        break;
     case SP_CTL_MAP_ME:
         if (box->state == SP_BOX_STARTING)
             on_map_me(l, box);
@@ -328,7 +394,7 @@ static void on_message(struct sp_launcher *l, struct sp_box *box, const struct s
             on_ready(l, box, msg->text);
         break;
     case SP_CTL_FAILED:
-        if (box->state != SP_BOX_STARTING)
+        if (box->state > SP_BOX_STARTING)
             break;
         box->fail_kind = (uint32_t)msg->status;
         (void)snprintf(box->fail_text, sizeof(box->fail_text), "%.480s", msg->text);
@@ -343,7 +409,7 @@ static void on_message(struct sp_launcher *l, struct sp_box *box, const struct s
 void sp_box_on_ctl(struct sp_launcher *l, struct sp_box *box)
 {
     static struct sp_ctl msg;
-    int fds[SP_LAUNCH_FDS_MAX];
+    int fds[SP_CTL_FDS_MAX];
     size_t n_fds;
     int r;
 
@@ -395,7 +461,7 @@ void sp_box_on_time(struct sp_launcher *l, struct sp_box *box)
         (void)syscall(SYS_pidfd_send_signal, box->pidfd, SIGKILL, NULL, 0);
         return;
     }
-    if (box->state == SP_BOX_STARTING) {
+    if (box->state <= SP_BOX_STARTING) {
         box->fail_kind = SP_ERR_UNAVAILABLE;
         (void)snprintf(box->fail_text, sizeof(box->fail_text), "set-up took over %d ms",
                        START_MAX_MS);

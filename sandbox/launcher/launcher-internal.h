@@ -40,7 +40,11 @@ struct sp_launcher {
     struct sp_seccomp seccomp;
     struct sp_rootfs rootfs;
     struct sp_userns_slots slots;
-    uint32_t life; /* random: keeps group names of two lives apart */
+    uint32_t life;     /* random: keeps group names of two lives apart */
+    uint64_t n_groups; /* made in this life: the other half of their names */
+
+    struct sp_box *spare; /* prepared ahead of demand, for no Space yet; or NULL */
+    uint64_t spare_at_ms; /* when to prepare one; 0 = not now */
 
     struct sp_list boxes;
     unsigned n_boxes;
@@ -49,7 +53,9 @@ struct sp_launcher {
 };
 
 enum sp_box_state {
-    SP_BOX_STARTING, /* pid 1 sets itself up */
+    SP_BOX_PREPARING, /* pid 1 enters its groups and namespaces */
+    SP_BOX_WAITING,   /* it is ready for a Space: the spare */
+    SP_BOX_STARTING,  /* it has its order and sets itself up */
     SP_BOX_RUNNING,
     SP_BOX_STOPPING, /* pid 1 ends the workers */
     SP_BOX_KILLED,   /* SIGKILL is sent; waiting for the pidfd */
@@ -64,10 +70,13 @@ struct sp_box_worker {
 struct sp_box {
     struct sp_list list;
     enum sp_box_state state;
-    uint64_t id;
+    uint64_t id; /* 0 = the spare */
     uint64_t space;
     uint64_t start_seq; /* not 0 while SANDBOX_START is unanswered */
+    char snapshot[SP_LAUNCH_HASH_LEN + 1];
+    char hostname[64];
     pid_t pid;
+    int idmap_fd; /* user namespace for the mounts, or -1 */
     int pidfd, ctl;
     struct sp_cgroup cgroup;
     struct sp_launch_limits limits;
@@ -102,13 +111,19 @@ void sp_box_on_ctl(struct sp_launcher *l, struct sp_box *box);
 void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box);
 /* Its deadline has come. May free the box. */
 void sp_box_on_time(struct sp_launcher *l, struct sp_box *box);
+/* Prepares a spare when it is time for one. */
+void sp_box_prepare_spare(struct sp_launcher *l);
 
 /* weak.c: argv and environment for a worker that sees the host's folders. */
 int sp_weak_translate(const struct sp_launcher *l, const struct sp_box *box, struct sp_ctl *order,
                       struct sp_error *err);
 
-/* spawn.c: everything that a start needs; leaves pid, pidfd, ctl and cgroup in the box. */
-int sp_box_spawn(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg,
-                 struct sp_error *err);
+/*
+ * spawn.c: a start in two halves. The first needs no Space and holds what is slow: ids, group,
+ * clone. The second gives the sandbox to a Space: limits, folders, the order to pid 1.
+ */
+int sp_box_prepare(struct sp_launcher *l, struct sp_box *box, struct sp_error *err);
+int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err);
+void sp_box_trace(const struct sp_launcher *l, const struct sp_box *box, const char *step);
 
 #endif

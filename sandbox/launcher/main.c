@@ -192,7 +192,8 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
 
 static int poll_timeout(const struct sp_launcher *l)
 {
-    uint64_t first = UINT64_MAX, now = sp_clock_mono_ms();
+    uint64_t first = l->spare_at_ms && !l->closing ? l->spare_at_ms : UINT64_MAX;
+    uint64_t now = sp_clock_mono_ms();
 
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
         if (box->deadline_ms && box->deadline_ms < first)
@@ -256,6 +257,7 @@ static void turn(struct sp_launcher *l, int timeout)
         return;
     dispatch(l, polls);
     run_deadlines(l);
+    sp_box_prepare_spare(l);
 }
 
 /* The daemon is gone: nothing of what we started may stay. */

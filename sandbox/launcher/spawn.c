@@ -1,5 +1,4 @@
-/* One start: ids, folders, group, and the clone that becomes pid 1. A few milliseconds, no waiting.
- */
+/* A start in two halves: what needs no Space, and what does. A few milliseconds, no waiting. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -23,28 +22,11 @@
 #include "sandbox/launcher/launcher-internal.h"
 #include "sandbox/launcher/request.h"
 
-/* What one start opens, and closes again once pid 1 has its copies. */
-struct kit {
-    int root_fd, snapshot_fd, files_fd, uploads_fd, idmap_fd;
-    int ctl[2];
-};
-
-static void close_kit(struct kit *kit)
-{
-    sp_auto_fd(&kit->root_fd);
-    sp_auto_fd(&kit->snapshot_fd);
-    sp_auto_fd(&kit->files_fd);
-    sp_auto_fd(&kit->uploads_fd);
-    sp_auto_fd(&kit->idmap_fd);
-    sp_auto_fd(&kit->ctl[0]);
-    sp_auto_fd(&kit->ctl[1]);
-}
-
-static void trace(const struct sp_launcher *l, const struct sp_box *box, const char *step)
+void sp_box_trace(const struct sp_launcher *l, const struct sp_box *box, const char *step)
 {
     if (l->trace)
-        sp_log(SP_LOG_INFO, "launcher.trace", "sandbox=%llu began=%llu %s=%llu",
-               (unsigned long long)box->id, (unsigned long long)box->began_ns / 1000, step,
+        sp_log(SP_LOG_INFO, "launcher.trace", "group=%s began=%llu %s=%llu", box->cgroup.name,
+               (unsigned long long)box->began_ns / 1000, step,
                (unsigned long long)sp_clock_mono_ns() / 1000);
 }
 
@@ -78,23 +60,22 @@ static int open_or_make(const struct sp_launcher *l, int dirfd, const char *name
     return open_folder(dirfd, name, ret_fd, err);
 }
 
-static int clone_mount(const struct sp_launcher *l, const struct kit *kit, int fd,
-                       unsigned long long attrs, int *ret, struct sp_error *err)
+static int clone_mount(const struct sp_box *box, int fd, unsigned long long attrs, int *ret,
+                       struct sp_error *err)
 {
-    int userns = l->isolate & SP_ISOLATE_IDMAP ? kit->idmap_fd : -1;
-
-    return sp_mount_clone(fd, attrs | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, userns, ret, err);
+    return sp_mount_clone(fd, attrs | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, box->idmap_fd, ret,
+                          err);
 }
 
 /* /run/files with its parts: "o" for what the app makes, "u" for uploads, which it only reads. */
-static int open_files(const struct sp_launcher *l, struct kit *kit, uint64_t space,
-                      struct sp_error *err)
+static int open_files(const struct sp_launcher *l, const struct sp_box *box, int *ret_files,
+                      int *ret_uploads, struct sp_error *err)
 {
     SP_AUTO_FD int all = -1, own = -1, out = -1, uploads = -1;
     char name[20];
     int r;
 
-    (void)snprintf(name, sizeof(name), "%016llx", (unsigned long long)space);
+    (void)snprintf(name, sizeof(name), "%016llx", (unsigned long long)box->space);
     r = open_or_make(l, l->state_fd, "files", &all, err);
     if (r == 0)
         r = open_or_make(l, all, name, &own, err);
@@ -103,60 +84,38 @@ static int open_files(const struct sp_launcher *l, struct kit *kit, uint64_t spa
     if (r == 0)
         r = open_or_make(l, own, "u", &uploads, err);
     if (r == 0)
-        r = clone_mount(l, kit, own, MOUNT_ATTR_NOEXEC, &kit->files_fd, err);
+        r = clone_mount(box, own, MOUNT_ATTR_NOEXEC, ret_files, err);
     if (r == 0)
-        r = clone_mount(l, kit, uploads, MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, &kit->uploads_fd,
-                        err);
+        r = clone_mount(box, uploads, MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, ret_uploads, err);
     return r < 0 ? sp_error_wrap(err, "prepare '/run/files'") : 0;
 }
 
-static int open_snapshot(const struct sp_launcher *l, struct kit *kit, const char *hash,
+static int open_snapshot(const struct sp_launcher *l, const struct sp_box *box, int *ret,
                          struct sp_error *err)
 {
     SP_AUTO_FD int fd = -1;
     char path[96];
     int r;
 
-    (void)snprintf(path, sizeof(path), "snapshots/%s", hash);
+    (void)snprintf(path, sizeof(path), "snapshots/%s", box->snapshot);
     r = open_folder(l->state_fd, path, &fd, err);
     if (r == 0)
-        r = clone_mount(l, kit, fd, MOUNT_ATTR_RDONLY, &kit->snapshot_fd, err);
+        r = clone_mount(box, fd, MOUNT_ATTR_RDONLY, ret, err);
     return r < 0 ? sp_error_wrap(err, "prepare the app's files") : 0;
 }
 
-static int open_mounts(struct sp_launcher *l, struct sp_box *box, struct kit *kit,
-                       const struct sp_launch_msg *msg, struct sp_error *err)
-{
-    int r = 0;
-
-    if (!(l->isolate & SP_ISOLATE_MOUNT))
-        return 0;
-    if (l->isolate & SP_ISOLATE_IDMAP)
-        r = sp_userns_for_mount(l->daemon_uid, l->daemon_gid, box->uid_base, &kit->idmap_fd, err);
-    trace(l, box, "idmap");
-    if (r == 0)
-        r = open_snapshot(l, kit, msg->sandbox_start.snapshot, err);
-    if (r == 0)
-        r = open_files(l, kit, msg->sandbox_start.space, err);
-    if (r == 0)
-        r = sp_rootfs_clone(&l->rootfs, &kit->root_fd, err);
-    trace(l, box, "folders");
-    return r;
-}
+/* --- the half that needs no Space --- */
 
 static int make_group(struct sp_launcher *l, struct sp_box *box, struct sp_error *err)
 {
     char name[100];
-    int r;
 
     if (!(l->isolate & SP_ISOLATE_LIMITS))
         return 0;
-    /* Sandbox ids are never used twice in a life, and lives differ: no name comes back. */
-    (void)snprintf(name, sizeof(name), "spacesd-%s/%llx-%08x", l->state_id,
-                   (unsigned long long)box->id, l->life);
-    r = sp_cgroup_create(&l->groups, name, &box->limits, &box->cgroup, err);
-    trace(l, box, "cgroup");
-    return r;
+    /* Counted within a life, and lives differ: no name comes back. */
+    (void)snprintf(name, sizeof(name), "spacesd-%s/%llu-%08x", l->state_id,
+                   (unsigned long long)++l->n_groups, l->life);
+    return sp_cgroup_create(&l->groups, name, &box->cgroup, err);
 }
 
 /* Where mounts have no ids of their own, the app's id 1000 is the daemon's id outside. */
@@ -165,38 +124,22 @@ static bool is_app_the_daemon(const struct sp_launcher *l)
     return !(l->isolate & SP_ISOLATE_IDMAP) || !(l->isolate & SP_ISOLATE_USER);
 }
 
-static void fill_plan(const struct sp_launcher *l, const struct sp_box *box, const struct kit *kit,
-                      const struct sp_launch_msg *msg, struct sp_init_plan *plan)
+static void fill_plan(const struct sp_launcher *l, const struct sp_box *box, int ctl, int root_fd,
+                      struct sp_init_plan *plan)
 {
-    bool same = is_app_the_daemon(l);
+    bool same = is_app_the_daemon(l), has_user = l->isolate & SP_ISOLATE_USER;
 
     memset(plan, 0, sizeof(*plan));
     plan->isolate = l->isolate;
-    plan->ctl = kit->ctl[1];
+    plan->ctl = ctl;
+    plan->root_fd = root_fd;
+    plan->at = l->rootfs.at;
     plan->cgroup = &box->cgroup;
     plan->seccomp = &l->seccomp;
-    plan->limits = box->limits;
-    (void)snprintf(plan->hostname, sizeof(plan->hostname), "%s", msg->sandbox_start.hostname);
-    plan->app_uid = l->isolate & SP_ISOLATE_USER ? SP_USERNS_APP : l->daemon_uid;
-    plan->app_gid = l->isolate & SP_ISOLATE_USER ? SP_USERNS_APP : l->daemon_gid;
-    if (l->isolate & SP_ISOLATE_MOUNT)
-        (void)snprintf(plan->app_dir, sizeof(plan->app_dir), "/home/user/app");
-    else
-        (void)snprintf(plan->app_dir, sizeof(plan->app_dir), "%.380s/snapshots/%s", l->state_path,
-                       msg->sandbox_start.snapshot);
-    plan->mounts = (struct sp_mounts){
-        .root_fd = kit->root_fd,
-        .snapshot_fd = kit->snapshot_fd,
-        .files_fd = kit->files_fd,
-        .uploads_fd = kit->uploads_fd,
-        .at = l->rootfs.at,
-        .layer_bytes = box->limits.layer_bytes,
-        .layer_inodes = box->limits.layer_inodes,
-        .shm_bytes = box->limits.shm_bytes,
-        .app_uid = same ? l->daemon_uid : box->uid_base + SP_USERNS_APP,
-        .app_gid = same ? l->daemon_gid : box->uid_base + SP_USERNS_APP,
-        .overlay = (l->isolate & SP_ISOLATE_OVERLAY) != 0,
-    };
+    plan->mount_uid = same ? l->daemon_uid : box->uid_base + SP_USERNS_APP;
+    plan->mount_gid = same ? l->daemon_gid : box->uid_base + SP_USERNS_APP;
+    plan->app_uid = has_user ? SP_USERNS_APP : l->daemon_uid;
+    plan->app_gid = has_user ? SP_USERNS_APP : l->daemon_gid;
 }
 
 static uint64_t clone_flags(unsigned isolate)
@@ -244,45 +187,91 @@ static pid_t clone_pid1(const struct sp_box *box, struct sp_init_plan *plan, int
     return pid;
 }
 
-static int launch(struct sp_launcher *l, struct sp_box *box, struct kit *kit,
-                  const struct sp_launch_msg *msg, struct sp_error *err)
+static int launch(struct sp_launcher *l, struct sp_box *box, int root_fd, struct sp_error *err)
 {
     static struct sp_init_times times;
     struct sp_init_plan plan;
-    int pidfd;
+    int pair[2], pidfd;
     pid_t pid;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, kit->ctl) < 0 ||
-        fcntl(kit->ctl[0], F_SETFL, O_NONBLOCK) < 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make a control socket");
-    fill_plan(l, box, kit, msg, &plan);
+    box->ctl = pair[0];
+    (void)fcntl(box->ctl, F_SETFL, O_NONBLOCK);
+    fill_plan(l, box, pair[1], root_fd, &plan);
     times.n = 0;
     plan.times = l->trace ? &times : NULL;
     pid = clone_pid1(box, &plan, &pidfd);
+    (void)close(pair[1]);
     if (pid < 0)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "clone the sandbox's pid 1");
     box->pid = pid;
     box->pidfd = pidfd;
-    box->ctl = SP_TAKE_FD(kit->ctl[0]);
-    trace(l, box, "clone");
     return 0;
 }
 
-int sp_box_spawn(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg,
-                 struct sp_error *err)
+int sp_box_prepare(struct sp_launcher *l, struct sp_box *box, struct sp_error *err)
 {
-    struct kit kit = {-1, -1, -1, -1, -1, {-1, -1}};
-    int r;
+    SP_AUTO_FD int root_fd = -1;
+    int r = 0;
 
-    sp_launch_request_limits(&msg->sandbox_start.limits, &box->limits);
     if (!sp_userns_take(&l->slots, &box->uid_base))
         return sp_error_set(err, SP_ERR_LIMIT, 0, "all %u ranges of user ids are taken",
                             SP_USERNS_SLOTS);
-    r = open_mounts(l, box, &kit, msg, err);
+    if (l->isolate & SP_ISOLATE_IDMAP)
+        r = sp_userns_for_mount(l->daemon_uid, l->daemon_gid, box->uid_base, &box->idmap_fd, err);
     if (r == 0)
         r = make_group(l, box, err);
+    sp_box_trace(l, box, "group_made");
+    if (r == 0 && (l->isolate & SP_ISOLATE_MOUNT))
+        r = sp_rootfs_clone(&l->rootfs, &root_fd, err);
     if (r == 0)
-        r = launch(l, box, &kit, msg, err);
-    close_kit(&kit);
+        r = launch(l, box, root_fd, err);
+    sp_box_trace(l, box, "cloned");
     return r;
+}
+
+/* --- the half that does --- */
+
+static void fill_order(const struct sp_launcher *l, const struct sp_box *box, struct sp_ctl *msg)
+{
+    struct sp_init_order order;
+
+    memset(&order, 0, sizeof(order));
+    order.limits = box->limits;
+    (void)snprintf(order.hostname, sizeof(order.hostname), "%s", box->hostname);
+    if (l->isolate & SP_ISOLATE_MOUNT)
+        (void)snprintf(order.app_dir, sizeof(order.app_dir), "/home/user/app");
+    else
+        (void)snprintf(order.app_dir, sizeof(order.app_dir), "%.380s/snapshots/%s", l->state_path,
+                       box->snapshot);
+    sp_ctl_init(msg, SP_CTL_ORDER);
+    memcpy(msg->text, &order, sizeof(order));
+}
+
+int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err)
+{
+    bool has_mounts = l->isolate & SP_ISOLATE_MOUNT;
+    SP_AUTO_FD int snapshot = -1, files = -1, uploads = -1;
+    struct sp_ctl msg;
+    int r = 0;
+
+    sp_box_trace(l, box, "ordered");
+    if (l->isolate & SP_ISOLATE_LIMITS)
+        r = sp_cgroup_limit(&l->groups, &box->cgroup, &box->limits, err);
+    sp_box_trace(l, box, "limited");
+    if (r == 0 && has_mounts)
+        r = open_snapshot(l, box, &snapshot, err);
+    if (r == 0 && has_mounts)
+        r = open_files(l, box, &files, &uploads, err);
+    if (r < 0)
+        return r;
+    fill_order(l, box, &msg);
+    {
+        const int fds[SP_INIT_ORDER_FDS] = {snapshot, files, uploads};
+
+        r = sp_ctl_send(box->ctl, &msg, fds, has_mounts ? SP_INIT_ORDER_FDS : 0);
+    }
+    sp_box_trace(l, box, "sent");
+    return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "give the sandbox its order") : 0;
 }

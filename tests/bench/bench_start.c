@@ -3,11 +3,10 @@
  *
  *     bench_start LAUNCHER [ROUNDS]          (as root; prints JSON lines)
  *
- * The three ways take turns, so that other load on the machine meets all of them alike. What is
- * measured: from the decision to start until the program has printed its line (python3) or ended
- * (/bin/true). Ours includes making the cgroups and limits; bubblewrap has none. After each round
- * the sandbox is stopped; that time is a line of its own. Each round begins after a rest, because
- * the first move into a cgroup after an idle time is what a visitor of a sleeping Space waits for.
+ * The ways take turns, so that other load on the machine meets all of them alike. What is measured:
+ * from the request until the program has printed its line (python3) or ended (/bin/true). Ours
+ * includes the limits; bubblewrap has none. "spare": the launcher has one sandbox prepared, as it
+ * does a moment after each start; "cold": that one has just been taken by another start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +25,9 @@
 #include "base/mem.h"
 #include "sandbox/launch.h"
 
-#define HASH    "abababababababababababababababababababababababababababababababab"
-#define REST_NS 20000000
+#define HASH          "abababababababababababababababababababababababababababababababab"
+#define REST_NS       20000000
+#define SPARE_REST_NS 200000000
 
 static const char *const true_argv[] = {"/bin/true", NULL};
 static const char *const hello_argv[] = {"/usr/bin/python3", "-c", "print(\"hello\")", NULL};
@@ -140,8 +140,7 @@ static uint64_t start_sandbox(struct bench *b)
     return msg.sandbox;
 }
 
-/* --- one start each way
- * ---------------------------------------------------------------------------- */
+/* --- one start each way --- */
 
 static void wait_for_line(int fd)
 {
@@ -152,11 +151,21 @@ static void wait_for_line(int fd)
         die("the program printed nothing");
 }
 
+static void stop_sandbox(struct bench *b, uint64_t sandbox)
+{
+    struct sp_launch_msg msg;
+
+    sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_STOP);
+    msg.sandbox = sandbox;
+    (void)request(b, &msg, NULL, 0);
+    receive(b, SP_LAUNCH_SANDBOX_GONE, 0);
+}
+
 static double ours(struct bench *b, const char *const *argv, bool prints, double *ret_stop_ms)
 {
     struct sp_launch_msg msg;
     int log[2], sock[2], fds[2];
-    uint64_t began = sp_clock_mono_ns(), sandbox = start_sandbox(b), ended, seq;
+    uint64_t began = sp_clock_mono_ns(), sandbox = start_sandbox(b), ended = 0, seq;
 
     if (pipe2(log, O_CLOEXEC) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock) < 0)
         die("pipe");
@@ -181,11 +190,8 @@ static double ours(struct bench *b, const char *const *argv, bool prints, double
     (void)close(log[0]);
     (void)close(sock[0]);
 
-    sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_STOP);
-    msg.sandbox = sandbox;
     *ret_stop_ms = (double)sp_clock_mono_ns();
-    (void)request(b, &msg, NULL, 0);
-    receive(b, SP_LAUNCH_SANDBOX_GONE, 0);
+    stop_sandbox(b, sandbox);
     *ret_stop_ms = ((double)sp_clock_mono_ns() - *ret_stop_ms) / 1e6;
     return (double)(ended - began) / 1e6;
 }
@@ -230,8 +236,7 @@ static double in_bwrap(const char *const *argv, bool prints)
     return plain(all, prints);
 }
 
-/* --- the numbers
- * ------------------------------------------------------------------------------------- */
+/* --- the numbers --- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -246,33 +251,56 @@ static double quantile(double *values, size_t n, double q)
     return values[(size_t)((double)(n - 1) * q + 0.5)];
 }
 
-static void run(struct bench *b, const char *what, const char *const *argv, bool prints,
-                size_t rounds)
+static void rest(long ns)
 {
-    SP_AUTO_FREE double *times = sp_new0n(double, rounds * 4);
-    double *o = times, *p = times + rounds, *w = times + 2 * rounds, *s = times + 3 * rounds;
-    bool has_bwrap = access(bwrap[0], X_OK) == 0;
-    double median;
+    struct timespec pause = {.tv_nsec = ns};
 
-    for (size_t i = 0; i < rounds; i++) {
-        struct timespec rest = {.tv_nsec = REST_NS};
+    (void)nanosleep(&pause, NULL);
+}
 
-        (void)nanosleep(&rest, NULL);
-        o[i] = ours(b, argv, prints, &s[i]);
-        (void)nanosleep(&rest, NULL);
-        p[i] = plain(argv, prints);
-        (void)nanosleep(&rest, NULL);
-        w[i] = has_bwrap ? in_bwrap(argv, prints) : 0;
-    }
-    median = quantile(o, rounds, 0.5);
-    (void)printf("{\"bench\": \"start\", \"what\": \"%s\", \"rounds\": %zu, \"ours_ms\": %.2f, "
-                 "\"ours_p90_ms\": %.2f, \"stop_ms\": %.2f, \"plain_ms\": %.2f",
-                 what, rounds, median, quantile(o, rounds, 0.9), quantile(s, rounds, 0.5),
-                 quantile(p, rounds, 0.5));
-    if (has_bwrap)
-        (void)printf(", \"bwrap_ms\": %.2f, \"ours_to_bwrap\": %.2f", quantile(w, rounds, 0.5),
-                     median / quantile(w, rounds, 0.5));
-    (void)printf(", \"ours_to_plain\": %.2f}\n", median / quantile(p, rounds, 0.5));
+struct rows {
+    double *spare, *cold, *stop, *plain, *bwrap;
+};
+
+static void one_round(struct bench *b, const char *const *argv, bool prints, struct rows *rows,
+                      size_t i)
+{
+    uint64_t other;
+
+    rest(SPARE_REST_NS);
+    rows->spare[i] = ours(b, argv, prints, &rows->stop[i]);
+    rest(SPARE_REST_NS);
+    other = start_sandbox(b);
+    rows->cold[i] = ours(b, argv, prints, &rows->stop[i]);
+    stop_sandbox(b, other);
+    rest(REST_NS);
+    rows->plain[i] = plain(argv, prints);
+    rest(REST_NS);
+    rows->bwrap[i] = access(bwrap[0], X_OK) == 0 ? in_bwrap(argv, prints) : 0;
+}
+
+static void run(struct bench *b, const char *what, const char *const *argv, bool prints, size_t n)
+{
+    SP_AUTO_FREE double *all = sp_new0n(double, n * 5);
+    struct rows rows = {all, all + n, all + 2 * n, all + 3 * n, all + 4 * n};
+    double spare, cold, alone, bubble;
+
+    for (size_t i = 0; i < n; i++)
+        one_round(b, argv, prints, &rows, i);
+    spare = quantile(rows.spare, n, 0.5);
+    cold = quantile(rows.cold, n, 0.5);
+    alone = quantile(rows.plain, n, 0.5);
+    bubble = quantile(rows.bwrap, n, 0.5);
+    (void)printf(
+        "{\"bench\": \"start\", \"what\": \"%s\", \"rounds\": %zu, \"spare_ms\": %.2f, "
+        "\"spare_p90_ms\": %.2f, \"cold_ms\": %.2f, \"stop_ms\": %.2f, \"plain_ms\": %.2f, "
+        "\"spare_to_plain\": %.2f",
+        what, n, spare, quantile(rows.spare, n, 0.9), cold, quantile(rows.stop, n, 0.5), alone,
+        spare / alone);
+    if (bubble > 0)
+        (void)printf(", \"bwrap_ms\": %.2f, \"spare_to_bwrap\": %.2f, \"cold_to_bwrap\": %.2f",
+                     bubble, spare / bubble, cold / bubble);
+    (void)printf("}\n");
     (void)fflush(stdout);
 }
 

@@ -13,18 +13,22 @@ import statistics
 import subprocess
 
 STEPS = (
-    ("began", "idmap", "ids for the mounts (a user namespace of their own)"),
-    ("idmap", "folders", "snapshot, files, shared root: opened, cloned, idmapped"),
-    ("folders", "cgroup", "cgroups with their limits (libcgroup)"),
-    ("cgroup", "born", "clone3: pid, mount, network, ipc, uts namespaces"),
-    ("born", "groups", "move into the cgroups, cgroup namespace"),
-    ("groups", "mounts", "mounts, pivot_root, covers over /proc"),
-    ("mounts", "network", "loopback up, host name"),
-    ("network", "user", "user namespace and its maps (wait for the launcher)"),
-    ("user", "privileges", "session, keyring, limits, descriptors, capabilities"),
-    ("privileges", "filter", "system call filter"),
-    ("filter", "ready", "the news reaches the launcher (wait)"),
-    ("began", "ready", "sum"),
+    ("ahead of demand", (
+        ("made", "group_made", "ids for the mounts, cgroups (libcgroup)"),
+        ("group_made", "born", "clone3: pid, mount, network, ipc, uts namespaces"),
+        ("born", "groups", "move into the cgroups, cgroup namespace"),
+        ("groups", "root", "root, pivot_root, /proc and its covers"),
+        ("root", "network", "loopback up"))),
+    ("when a Space starts", (
+        ("ordered", "limited", "limits (libcgroup)"),
+        ("limited", "sent", "snapshot and files: opened, cloned, idmapped"),
+        ("sent", "order", "the order reaches pid 1 (wait)"),
+        ("order", "mounts", "writable layer, files, state, host name"),
+        ("mounts", "user", "user namespace and its maps (wait for the launcher)"),
+        ("user", "privileges", "session, keyring, limits, descriptors, capabilities"),
+        ("privileges", "filter", "system call filter"),
+        ("filter", "ready", "the news reaches the launcher (wait)"),
+        ("ordered", "ready", "sum"))),
 )
 
 
@@ -42,13 +46,18 @@ def main():
     starts = {}
     for line in done.stderr.splitlines():
         if "launcher.trace" in line:
-            words = dict(re.findall(r"(\w+)=(\d+)", line))
-            starts.setdefault(words["sandbox"], {}).update({k: int(v) for k, v in words.items()})
-    print("%8s  %s" % ("us", "step (median of %d starts)" % len(starts)))
-    for first, last, text in STEPS:
-        spans = [s[last] - s[first] for s in starts.values() if first in s and last in s]
-        if spans:
-            print("%8d  %s" % (statistics.median(spans), text))
+            group = re.search(r"group=(\S+)", line).group(1)
+            words = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)(?=\s|$)", line)}
+            start = starts.setdefault(group, {})
+            start.setdefault("made", words.get("began"))
+            start.update(words)
+    starts = [s for s in starts.values() if "ready" in s]
+    for title, steps in STEPS:
+        print("%8s  %s (median of %d starts)" % ("us", title, len(starts)))
+        for first, last, text in steps:
+            spans = [s[last] - s[first] for s in starts if first in s and last in s]
+            if spans:
+                print("%8d  %s" % (statistics.median(spans), text))
 
 
 if __name__ == "__main__":

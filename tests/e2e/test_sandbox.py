@@ -77,6 +77,18 @@ class Case(unittest.TestCase):
         self.assertEqual(launch.groups_of(self.l.state_id), [])
         self.assertEqual(launch.mounts_of(self.l.state), [])
 
+    def sandbox_groups(self):
+        """Names of the groups below the state's own, in whatever tree."""
+        return {name for path in launch.groups_of(self.l.state_id) for name in os.listdir(path)
+                if os.path.isdir(os.path.join(path, name))}
+
+    def wait_for_spare(self):
+        """The launcher keeps one sandbox ready; it makes the next one a moment after a start."""
+        deadline = time.monotonic() + 10
+        while len(self.sandbox_groups()) != 1 or len(launch.processes_of(self.l.state_id)) != 2:
+            self.assertLess(time.monotonic(), deadline, "no spare was made")
+            time.sleep(0.01)
+
     def attack(self, *argv, sandbox=None, **limits):
         """Runs one attack to its end; its lines as a table."""
         box = sandbox or self.l.sandbox(**limits)
@@ -454,9 +466,29 @@ class Ends(Case):
         self.l.sock.close()
         self.l.start()
         self.assertTrue(self.l.hello().complete)
-        left = [path for path in launch.groups_of(self.l.state_id) if os.path.basename(path)[:7] != "spacesd"]
-        self.assertEqual(left, [])
+        self.wait_for_spare()
+        self.assertEqual(len(self.sandbox_groups()), 1)  # the new launcher's spare
         self.assertEqual(self.l.run(self.l.sandbox(), ["/bin/true"])[0].status, 0)
+
+    def test_a_spare_that_dies_is_replaced_and_starts_go_on(self):
+        self.wait_for_spare()
+        spare = [pid for pid in launch.processes_of(self.l.state_id) if pid != self.l.process.pid]
+        os.kill(spare[0], signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while launch.processes_of(self.l.state_id) != [self.l.process.pid] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(self.l.run(self.l.sandbox(), ["/bin/true"])[0].status, 0)
+
+    def test_starts_at_once_get_their_own_sandboxes(self):
+        ids = [self.l.next_id + 1 + i for i in range(8)]
+        self.l.next_id += 8
+        seqs = [self.l.send(launch.SANDBOX_START, body=self.l.start_body(space=i), sandbox=i) for i in ids]
+        for seq in seqs:
+            self.assertEqual(self.l.answer(seq).kind, launch.OK)
+        self.assertGreaterEqual(len(self.sandbox_groups()), 8)
+        for ident in ids:
+            self.assertEqual(self.l.run(ident, ["/bin/true"])[0].status, 0)
+            self.l.stop(ident, grace_ms=0)
 
     def test_fifty_starts_and_stops_leave_nothing_behind(self):  # 56, 58
         def count():
@@ -466,11 +498,13 @@ class Ends(Case):
             return len(os.listdir("/proc/%d/fd" % pid)), mounts, len(launch.groups_of(self.l.state_id))
 
         self.l.stop(self.l.sandbox(), grace_ms=0)
+        self.wait_for_spare()
         before = count()
         for _ in range(50):
             box = self.l.sandbox()
             self.assertEqual(self.l.run(box, ["/bin/true"])[0].status, 0)
             self.l.stop(box, grace_ms=0)
+        self.wait_for_spare()
         self.assertEqual(count(), before)
 
 

@@ -179,7 +179,8 @@ static void test_a_group_gets_its_limits_and_a_process_enters_every_tree(void **
     struct sp_cgroup group;
 
     (void)state;
-    assert_int_equal(sp_cgroup_create(&host, "p/g", &limits, &group, NULL), 0);
+    assert_int_equal(sp_cgroup_create(&host, "p/g", &group, NULL), 0);
+    assert_int_equal(sp_cgroup_limit(&host, &group, &limits, NULL), 0);
     expect("cpu/p/g/cpu.cfs_quota_us", "150000");
     expect("memory/p/g/memory.limit_in_bytes", "67108864");
     expect("memory/p/g/memory.memsw.limit_in_bytes", "67108864");
@@ -199,7 +200,7 @@ static void test_usage_and_out_of_memory_are_read_from_the_kept_files(void **sta
     struct sp_cgroup group;
 
     (void)state;
-    assert_int_equal(sp_cgroup_create(&host, "p/g", &limits, &group, NULL), 0);
+    assert_int_equal(sp_cgroup_create(&host, "p/g", &group, NULL), 0);
     put("unified/p/g/cpu.stat", "usage_usec 1500\nuser_usec 1000\n");
     put("cpu/p/g/cpu.stat", "nr_periods 5\nnr_throttled 2\nthrottled_time 777\n");
     put("memory/p/g/memory.usage_in_bytes", "4096\n");
@@ -226,7 +227,7 @@ static void test_kill_writes_the_kill_file(void **state)
     struct sp_cgroup group;
 
     (void)state;
-    assert_int_equal(sp_cgroup_create(&host, "p/g", &limits, &group, NULL), 0);
+    assert_int_equal(sp_cgroup_create(&host, "p/g", &group, NULL), 0);
     sp_cgroup_kill(&host, &group);
     expect("unified/p/g/cgroup.kill", "1");
     sp_cgroup_done(&group);
@@ -241,8 +242,10 @@ static void test_a_limit_that_cannot_be_written_fails_the_group(void **state)
 
     (void)state;
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(sp_cgroup_create(&host, "p/g", &limits, &group, &err), -ENOENT);
+    assert_int_equal(sp_cgroup_create(&host, "p/g", &group, &err), 0);
+    assert_int_equal(sp_cgroup_limit(&host, &group, &limits, &err), -ENOENT);
     assert_non_null(strstr(err.msg, "pids.max"));
+    sp_cgroup_done(&group);
 }
 
 static void test_removing_what_is_full_is_busy_and_what_is_gone_is_done(void **state)
