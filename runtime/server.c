@@ -2,12 +2,16 @@
 #include "runtime/server.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "base/id.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "runtime/config.h"
 #include "runtime/metrics.h"
 #include "runtime/server-internal.h"
+
+#define OTHER_DESCRIPTORS 1000 /* for workers, logs, the store, files */
 
 static void read_limits(const struct sp_config *config, struct sp_limits *ret)
 {
@@ -33,6 +37,30 @@ static void read_trusted(struct sp_server *server)
 
     if (sp_networks_parse(text, &server->trusted, &server->n_trusted, NULL) < 0)
         abort(); /* the configuration has checked it */
+}
+
+/*
+ * Every connection is a descriptor, and the rest of the daemon needs some too. The soft limit,
+ * often 1,024, is raised as far as the hard one lets us; what is missing then comes off the
+ * connections.
+ */
+static void reserve_descriptors(struct sp_server *server)
+{
+    uint64_t want = server->limits.connections + OTHER_DESCRIPTORS;
+    struct rlimit files;
+    uint64_t spare;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= want)
+        return;
+    files.rlim_cur = files.rlim_max < want ? files.rlim_max : want;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        (void)getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur >= want)
+        return;
+    spare = files.rlim_cur / 2 < OTHER_DESCRIPTORS ? files.rlim_cur / 2 : OTHER_DESCRIPTORS;
+    server->limits.connections = files.rlim_cur - spare;
+    sp_log(SP_LOG_WARN, "server.few_descriptors", "limit.connections=%llu open_files=%llu",
+           (unsigned long long)server->limits.connections, (unsigned long long)files.rlim_cur);
 }
 
 /* --- one turn of the loop ----------------------------------------------------------------- */
@@ -98,6 +126,7 @@ struct sp_server *sp_server_new(uv_loop_t *loop, const struct sp_server_options 
     server->options = *options;
     read_limits(options->config, &server->limits);
     read_trusted(server);
+    reserve_descriptors(server);
     server->router = sp_router_new(options->routes);
     sp_random(random, sizeof(random));
     sp_hex(random, sizeof(random), server->request_id_prefix);

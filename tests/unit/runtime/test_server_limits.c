@@ -201,6 +201,26 @@ static void test_a_stranger_cannot_claim_another_address(void **state)
     finish(fx);
 }
 
+static void test_the_limit_of_open_files_is_raised_for_connections(void **state)
+{
+    const char *const settings[] = {"limit.connections", "100", NULL};
+    struct rlimit old;
+    struct rlimit files;
+    struct fixture *fx;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    if (old.rlim_max < 1100)
+        skip();
+    files = (struct rlimit){.rlim_cur = 256, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    fx = start(settings);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    assert_int_equal(files.rlim_cur, 1100);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    finish(fx);
+}
+
 /* Uses up every descriptor below the limit; `ret` gets those to close again. */
 static size_t use_all_descriptors(int *ret, size_t max)
 {
@@ -345,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_connections_above_limit_connections_per_address_are_refused),
         cmocka_unit_test(test_a_trusted_proxy_speaks_for_its_clients),
         cmocka_unit_test(test_a_stranger_cannot_claim_another_address),
+        cmocka_unit_test(test_the_limit_of_open_files_is_raised_for_connections),
         cmocka_unit_test(test_running_out_of_descriptors_is_survived),
         cmocka_unit_test(test_the_server_listens_on_several_addresses),
         cmocka_unit_test(test_a_wrong_or_taken_address_is_an_error),
