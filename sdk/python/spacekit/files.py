@@ -93,7 +93,7 @@ def new_path(name):
     """A free path of that name, in a folder whose name cannot be guessed."""
     made = os.path.join(folder(), "o", os.urandom(16).hex())
     os.makedirs(made, mode=0o755)
-    if context.current_call.get() is None:
+    if context.context.current_call.get() is None:
         _page_folders.append(made)
     return os.path.join(made, safe_name(name))
 
@@ -132,7 +132,10 @@ root_path = ""  # the prefix the daemon told in hello
 
 
 def url_of(path):
-    return root_path + "/gradio_api/file=" + path
+    """Absolute when a request is being served: clients hand the URL on as it is."""
+    call = context.current_call.get()
+    base = (call.message.get("request") or {}).get("base") or "" if call else ""
+    return base + root_path + "/gradio_api/file=" + path
 
 
 def file_data(path, url, size, orig_name):

@@ -1,6 +1,7 @@
 """Files in and out, and what a client or an app may not name."""
 
 import os
+import tempfile
 import unittest
 
 from harness import WorkerTest
@@ -132,6 +133,20 @@ class Files(WorkerTest):
             self.assertIn('use type="filepath"', end["error"])
         else:
             self.skipTest("Pillow is installed here")
+
+
+class PageFiles(unittest.TestCase):
+    def test_folders_of_the_pages_own_files_stay_young(self):
+        """The daemon removes outputs whose folder is old; a default value must not go that way."""
+        from spacekit import files
+
+        with tempfile.TemporaryDirectory() as base:
+            os.environ["SPACEKIT_FILES_DIR"] = base
+            self.addCleanup(os.environ.pop, "SPACEKIT_FILES_DIR")
+            made = os.path.dirname(files.new_path("cat.png"))
+            os.utime(made, (1, 1))
+            files.keep_page_files()
+            self.assertGreater(os.stat(made).st_mtime, 1000000)
 
 
 if __name__ == "__main__":
