@@ -66,7 +66,7 @@ static struct sp_app_event *join_fitting(struct sp_app_space *space, struct sp_e
     }
     sp_buf_init(&request, 0);
     sp_worker_put_request(&request, sp_exchange_request(ex), sp_exchange_peer(ex),
-                          sp_app_username(ex));
+                          sp_exchange_base_url(ex), sp_app_username(ex));
     join->request = sp_buf_slice(&request);
     ev = sp_app_join(space->apps, join, &refused);
     if (!ev) {

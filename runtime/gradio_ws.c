@@ -337,7 +337,7 @@ void sp_gradio_ws_join(struct sp_app_space *space, struct sp_exchange *ex, const
     }
     sp_buf_init(&request, 0);
     sp_worker_put_request(&request, sp_exchange_request(ex), sp_exchange_peer(ex),
-                          sp_app_username(ex));
+                          sp_exchange_base_url(ex), sp_app_username(ex));
     conn = sp_new0(struct sp_gradio_ws);
     conn->apps = space->apps;
     conn->space = space->id;

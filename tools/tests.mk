@@ -126,3 +126,5 @@ install: build
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-test $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang
+
+include tools/llhttp.mk

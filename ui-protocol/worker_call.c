@@ -202,13 +202,14 @@ static void put_query(struct sp_buf *out, struct sp_slice query)
 }
 
 void sp_worker_put_request(struct sp_buf *out, const struct sp_http_request *req, const char *peer,
-                           const char *username)
+                           const char *base_url, const char *username)
 {
     put(out, "{\"headers\":{");
     put_headers(out, req);
     put(out, "},\"query\":{");
     put_query(out, req->query);
     put_string(out, "},\"client\":{\"host\":", peer);
-    put_string(out, "},\"username\":", username);
+    put_string(out, "},\"base\":", base_url);
+    put_string(out, ",\"username\":", username);
     put(out, "}");
 }

@@ -16,7 +16,7 @@ before(async () => {
   if (skip) return;
   daemon = await startDaemon();
   await daemon.deploy('kitchen', 'me/kitchen');
-  app = await Client.connect(`${daemon.url}/app/me/kitchen`);
+  app = await Client.connect(`${daemon.url}/app/me/kitchen`, { events: ['data', 'status'] });
 });
 
 after(async () => {
