@@ -42,8 +42,8 @@ struct sp_server_options {
 
 struct sp_server *sp_server_new(uv_loop_t *loop, const struct sp_server_options *options);
 /*
- * Binds and listens on "ADDRESS:PORT", or on several divided by commas. `*ret_port` is the real port
- * of the first (for :0). Done before privileges are dropped.
+ * Binds and listens on "ADDRESS:PORT", or on several divided by commas. `*ret_port` is the first's
+ * real port (for :0). Done before privileges are dropped.
  */
 int sp_server_listen(struct sp_server *server, const char *addr_port, int *ret_port,
                      struct sp_error *err);
