@@ -319,7 +319,10 @@ static int check_append(const struct sp_journal *journal, enum sp_journal_type t
     if (meta > JOURNAL_META_MAX || payload > JOURNAL_PENDING_BYTES)
         return sp_error_set(err, SP_ERR_LIMIT, -EFBIG, "a record of %zu and %zu bytes", meta,
                             payload);
-    if (pending + meta + payload > JOURNAL_PENDING_BYTES)
+    /* DISPATCHED and FORGET are small, follow an ACCEPTED that fitted, and free more than they
+     * take. */
+    if ((type == SP_JOURNAL_ACCEPTED || payload > 0) &&
+        pending + meta + payload > JOURNAL_PENDING_BYTES)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
                             "the disk of the queue's journal is too slow: %llu bytes wait",
                             (unsigned long long)pending);
