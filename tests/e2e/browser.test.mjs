@@ -61,6 +61,9 @@ async function visitor(path, options = {}) {
 
 const shot = (page, name) => SHOTS ? page.screenshot({ path: join(SHOTS, `${name}.png`) }) : null;
 
+const value = (page, text) => page.waitForFunction((wanted) =>
+  [...document.querySelector('space-app').shadowRoot.querySelectorAll('textarea,input')].some((i) => i.value.includes(wanted)), text);
+
 async function leave(page) {
   const trouble = page.trouble;
   await page.context().close();
@@ -86,15 +89,11 @@ test('two visitors share one queue and each gets their own result', { skip }, as
   await second.getByText(QUEUE).waitFor();
   assert.match(await second.getByText(QUEUE).textContent(), /queue: 1\/1 \| /);
   await shot(second, 'queue');
-  await first.getByText('hello ada').or(first.locator('textarea, input')).first().waitFor();
-  await first.waitForFunction(() => document.querySelector('space-app')?.shadowRoot && [...document.querySelector('space-app').shadowRoot.querySelectorAll('textarea,input')].some((i) => i.value === 'hello ada'));
-  await second.waitForFunction(() => [...document.querySelector('space-app').shadowRoot.querySelectorAll('textarea,input')].some((i) => i.value === 'hello bob'));
+  await value(first, 'hello ada');
+  await value(second, 'hello bob');
   await leave(first);
   await leave(second);
 });
-
-const value = (page, text) => page.waitForFunction((wanted) =>
-  [...document.querySelector('space-app').shadowRoot.querySelectorAll('textarea,input')].some((i) => i.value.includes(wanted)), text);
 
 test('a generator streams its partial results', { skip }, async () => {
   const page = await visitor('/spaces/me/story');
@@ -156,9 +155,8 @@ test('someone who is not signed in is taken to login and back, and has a private
   await page.getByLabel(/token/i).fill(token);
   await page.getByRole('button', { name: /Sign in/i }).click();
   await page.waitForURL(/\/spaces\/me\/kitchen/);
-  const dialog = page.getByRole('dialog');
-  if (!await dialog.isVisible().catch(() => false))
-    await page.getByRole('button', { name: /Duplicate/ }).first().click();
+  const dialog = page.getByRole('dialog'); // it opens by itself: that is what they came for
+  await dialog.waitFor();
   await shot(page, 'duplicate');
   await dialog.getByRole('button', { name: 'Duplicate' }).click();
   await page.waitForURL(/\/spaces\/carol\//);
