@@ -60,7 +60,7 @@ static void __attribute__((noreturn)) die(const char *what)
 static void make_state(struct bench *b)
 {
     char path[256];
-    static const char *const folders[] = {"sdk", "files", "snapshots", "snapshots/" HASH};
+    static const char *const folders[] = {"sdk", "files", "snapshots", ("snapshots/" HASH)};
 
     (void)snprintf(b->state, sizeof(b->state), "/tmp/spaces-bench-XXXXXX");
     if (!mkdtemp(b->state))

@@ -117,7 +117,11 @@ class Launcher:
         return Message(data)
 
     def answer(self, seq):
-        """The answer to a request; events that come first are kept."""
+        """The answer to a request; what comes first and is not it is kept."""
+        for message in self.events:
+            if message.seq == seq:
+                self.events.remove(message)
+                return message
         end = time.monotonic() + DEADLINE
         while time.monotonic() < end:
             message = self.receive()
