@@ -93,7 +93,7 @@ def new_path(name):
     """A free path of that name, in a folder whose name cannot be guessed."""
     made = os.path.join(folder(), "o", os.urandom(16).hex())
     os.makedirs(made, mode=0o755)
-    if context.context.current_call.get() is None:
+    if context.current_call.get() is None:
         _page_folders.append(made)
     return os.path.join(made, safe_name(name))
 

@@ -69,6 +69,13 @@ class Files(WorkerTest):
             self.assertEqual(file.read(), "content")
         self.assertIn("content", self.worker.value("read", value)[0])  # and comes back as input
 
+    def test_url_is_absolute_when_the_daemon_says_where_it_is(self):
+        """Clients hand the URL on as it is."""
+        request = {"headers": {}, "query": {}, "client": {"host": "x"}, "base": "https://hub.test"}
+        value = self.worker.value("write", "content", request=request)[0]
+        expected = "https://hub.test/app/me/test/gradio_api/file=" + value["path"]
+        self.assertEqual(value["url"], expected)
+
     def test_upload_is_handed_back_without_a_copy(self):
         value = self.upload()
         self.assertEqual(self.worker.value("same", value)[0]["path"], value["path"])
