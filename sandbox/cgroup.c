@@ -1,21 +1,16 @@
-#include "sandbox/cgroup.h"
+#include "sandbox/cgroup-internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libcgroup.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
-
-#define PATH_SIZE 1024
 
 static const char *const controller_names[SP_CGROUP_TREES] = {
     [SP_CGROUP_CPU] = "cpu",
@@ -41,7 +36,7 @@ static const struct {
 };
 
 /* Several controllers may share a tree: then only the first of them stands for it. */
-static bool is_own_tree(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree)
+bool sp_cgroup_is_own_tree(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree)
 {
     if (!sp_cgroup_can(host, tree))
         return false;
@@ -51,14 +46,14 @@ static bool is_own_tree(const struct sp_cgroup_host *host, enum sp_cgroup_tree t
     return true;
 }
 
-static void group_path(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree,
-                       const char *name, const char *file, char ret[PATH_SIZE])
+void sp_cgroup_path(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree, const char *name,
+                    const char *file, char ret[SP_CGROUP_PATH])
 {
-    (void)snprintf(ret, PATH_SIZE, "%s/%s%s%s%s%s", host->mount[tree], host->prefix,
+    (void)snprintf(ret, SP_CGROUP_PATH, "%s/%s%s%s%s%s", host->mount[tree], host->prefix,
                    host->prefix[0] ? "/" : "", name, file ? "/" : "", file ? file : "");
 }
 
-static int write_file(const char *path, const char *value)
+int sp_cgroup_write(const char *path, const char *value)
 {
     SP_AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
 
@@ -136,12 +131,12 @@ static int limit_by_lib(const struct sp_cgroup_host *host, const char *name,
 
 static int make_dirs(const struct sp_cgroup_host *host, const char *name, struct sp_error *err)
 {
-    char path[PATH_SIZE];
+    char path[SP_CGROUP_PATH];
 
     for (int t = 0; t < SP_CGROUP_TREES; t++) {
-        if (!is_own_tree(host, t))
+        if (!sp_cgroup_is_own_tree(host, t))
             continue;
-        group_path(host, t, name, NULL, path);
+        sp_cgroup_path(host, t, name, NULL, path);
         if (mkdir(path, 0755) < 0 && errno != EEXIST)
             return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "make cgroup '%s'", path);
     }
@@ -152,15 +147,15 @@ static int write_knobs(const struct sp_cgroup_host *host, const char *name,
                        const struct sp_cgroup_knob *knobs, size_t n, bool only_optional,
                        struct sp_error *err)
 {
-    char path[PATH_SIZE];
+    char path[SP_CGROUP_PATH];
 
     for (size_t i = 0; i < n; i++) {
         int r;
 
         if (only_optional && !knobs[i].optional)
             continue;
-        group_path(host, knobs[i].tree, name, knobs[i].key, path);
-        r = write_file(path, knobs[i].value);
+        sp_cgroup_path(host, knobs[i].tree, name, knobs[i].key, path);
+        r = sp_cgroup_write(path, knobs[i].value);
         if (r < 0 && !knobs[i].optional)
             return sp_error_set(err, SP_ERR_UNAVAILABLE, r, "write '%s' to '%s'", knobs[i].value,
                                 path);
@@ -171,7 +166,7 @@ static int write_knobs(const struct sp_cgroup_host *host, const char *name,
 /* Version 2 gives a group's children only what the group passes on. */
 static void pass_controllers_on(const struct sp_cgroup_host *host, const char *name)
 {
-    char path[PATH_SIZE];
+    char path[SP_CGROUP_PATH];
 
     if (!host->v2)
         return;
@@ -181,8 +176,9 @@ static void pass_controllers_on(const struct sp_cgroup_host *host, const char *n
         if (!sp_cgroup_can(host, t))
             continue;
         (void)snprintf(word, sizeof(word), "+%s", controller_names[t]);
-        group_path(host, SP_CGROUP_UNIFIED, name, "cgroup.subtree_control", path);
-        (void)write_file(path, word); /* what it does not pass on shows when a limit is written */
+        sp_cgroup_path(host, SP_CGROUP_UNIFIED, name, "cgroup.subtree_control", path);
+        (void)sp_cgroup_write(path,
+                              word); /* what it does not pass on shows when a limit is written */
     }
 }
 
@@ -209,16 +205,16 @@ int sp_cgroup_limit(const struct sp_cgroup_host *host, const struct sp_cgroup *g
 static void make_room_in_delegated(const struct sp_cgroup_host *host)
 {
     SP_AUTO_FREE char *text = NULL;
-    char path[PATH_SIZE], target[PATH_SIZE];
+    char path[SP_CGROUP_PATH], target[SP_CGROUP_PATH];
     struct sp_slice rest, line;
     size_t len;
 
     if (!host->prefix[0])
         return;
-    group_path(host, SP_CGROUP_UNIFIED, "supervisor", NULL, path);
+    sp_cgroup_path(host, SP_CGROUP_UNIFIED, "supervisor", NULL, path);
     (void)mkdir(path, 0755);
-    group_path(host, SP_CGROUP_UNIFIED, "supervisor", "cgroup.procs", target);
-    group_path(host, SP_CGROUP_UNIFIED, ".", "cgroup.procs", path);
+    sp_cgroup_path(host, SP_CGROUP_UNIFIED, "supervisor", "cgroup.procs", target);
+    sp_cgroup_path(host, SP_CGROUP_UNIFIED, ".", "cgroup.procs", path);
     if (sp_file_read(AT_FDCWD, path, 65536, &text, &len, NULL) < 0)
         return;
     rest = sp_slice(text, len);
@@ -229,7 +225,7 @@ static void make_room_in_delegated(const struct sp_cgroup_host *host)
             continue;
         memcpy(pid, line.ptr, line.len);
         pid[line.len] = '\0';
-        (void)write_file(target, pid);
+        (void)sp_cgroup_write(target, pid);
     }
 }
 
@@ -264,18 +260,18 @@ int sp_cgroup_parent(const struct sp_cgroup_host *host, const char *name, uint64
 static int open_files(const struct sp_cgroup_host *host, struct sp_cgroup *group,
                       struct sp_error *err)
 {
-    char path[PATH_SIZE];
+    char path[SP_CGROUP_PATH];
 
     for (int t = 0; t < SP_CGROUP_TREES; t++) {
-        if (!is_own_tree(host, t))
+        if (!sp_cgroup_is_own_tree(host, t))
             continue;
-        group_path(host, t, group->name, "cgroup.procs", path);
+        sp_cgroup_path(host, t, group->name, "cgroup.procs", path);
         group->procs[t] = open(path, O_WRONLY | O_CLOEXEC);
         if (group->procs[t] < 0)
             return sp_error_set(err, SP_ERR_INTERNAL, -errno, "open '%s'", path);
     }
     if (sp_cgroup_can(host, SP_CGROUP_UNIFIED)) {
-        group_path(host, SP_CGROUP_UNIFIED, group->name, NULL, path);
+        sp_cgroup_path(host, SP_CGROUP_UNIFIED, group->name, NULL, path);
         group->dir_v2 = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     for (int i = 0; i < U_FILES; i++) {
@@ -288,7 +284,7 @@ static int open_files(const struct sp_cgroup_host *host, struct sp_cgroup *group
         }
         if (!sp_cgroup_can(host, tree))
             continue;
-        group_path(host, tree, group->name, file, path);
+        sp_cgroup_path(host, tree, group->name, file, path);
         group->usage_fd[i] = open(path, O_RDONLY | O_CLOEXEC); /* memory.peak is young: may lack */
     }
     return 0;
@@ -321,8 +317,7 @@ int sp_cgroup_enter(const struct sp_cgroup *group, bool born_in_v2)
     return 0;
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static uint64_t number_at(const char *p)
 {
@@ -383,133 +378,4 @@ bool sp_cgroup_oomed(const struct sp_cgroup_host *host, struct sp_cgroup *group)
 
     group->seen_oom_kills = kills;
     return more;
-}
-
-/* --- the end ------------------------------------------------------------------------------------
- */
-
-/* Version 1 has no kill file: each process by its number, as often as it takes (the caller
- * repeats). */
-static void kill_by_list(const char *path)
-{
-    SP_AUTO_FREE char *text = NULL;
-    struct sp_slice rest, line;
-    uint64_t pid;
-    size_t len;
-
-    if (sp_file_read(AT_FDCWD, path, (size_t)1 << 20, &text, &len, NULL) < 0)
-        return;
-    rest = sp_slice(text, len);
-    while (sp_slice_split(&rest, '\n', &line))
-        if (sp_parse_u64(line, INT32_MAX, &pid) && pid > 1)
-            (void)kill((pid_t)pid, SIGKILL);
-}
-
-void sp_cgroup_kill(const struct sp_cgroup_host *host, const struct sp_cgroup *group)
-{
-    char path[PATH_SIZE];
-
-    if (!group->exists)
-        return;
-    if (sp_cgroup_can(host, SP_CGROUP_UNIFIED)) {
-        group_path(host, SP_CGROUP_UNIFIED, group->name, "cgroup.kill", path);
-        if (write_file(path, "1") == 0)
-            return;
-    }
-    for (int t = 0; t < SP_CGROUP_TREES; t++) {
-        if (!is_own_tree(host, t))
-            continue;
-        group_path(host, t, group->name, "cgroup.procs", path);
-        kill_by_list(path);
-    }
-}
-
-int sp_cgroup_remove(const struct sp_cgroup_host *host, struct sp_cgroup *group)
-{
-    char path[PATH_SIZE];
-    int r = 0;
-
-    if (!group->exists)
-        return 0;
-    sp_cgroup_done(group);
-    /* rmdir only: libcgroup's delete moves the living to the parent, out of every limit. */
-    for (int t = 0; t < SP_CGROUP_TREES; t++) {
-        if (!is_own_tree(host, t))
-            continue;
-        group_path(host, t, group->name, NULL, path);
-        if (rmdir(path) < 0 && errno != ENOENT)
-            r = -errno;
-    }
-    group->exists = r < 0;
-    return r;
-}
-
-void sp_cgroup_done(struct sp_cgroup *group)
-{
-    for (int i = 0; i < SP_CGROUP_TREES; i++)
-        sp_auto_fd(&group->procs[i]);
-    for (size_t i = 0; i < SP_LEN(group->usage_fd); i++)
-        sp_auto_fd(&group->usage_fd[i]);
-    sp_auto_fd(&group->dir_v2);
-    for (int i = 0; i < SP_CGROUP_TREES; i++)
-        group->procs[i] = -1;
-    for (size_t i = 0; i < SP_LEN(group->usage_fd); i++)
-        group->usage_fd[i] = -1;
-    group->dir_v2 = -1;
-}
-
-static int remove_one(const struct sp_cgroup_host *host, const char *name)
-{
-    struct sp_cgroup group;
-
-    sp_cgroup_init(&group);
-    group.exists = true;
-    (void)snprintf(group.name, sizeof(group.name), "%s", name);
-    if (sp_cgroup_remove(host, &group) == 0)
-        return 0;
-    sp_cgroup_kill(host, &group);
-    return sp_cgroup_remove(host, &group);
-}
-
-/* Removes what lies in the parent, in every tree; -EBUSY while something is alive. */
-static int sweep_pass(const struct sp_cgroup_host *host, const char *parent)
-{
-    int r = 0;
-
-    for (int t = 0; t < SP_CGROUP_TREES; t++) {
-        char path[PATH_SIZE], name[PATH_SIZE];
-        const struct dirent *entry;
-        DIR *dir;
-
-        if (!is_own_tree(host, t))
-            continue;
-        group_path(host, t, parent, NULL, path);
-        dir = opendir(path);
-        while (dir && (entry = readdir(dir))) {
-            if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-                continue;
-            (void)snprintf(name, sizeof(name), "%s/%s", parent, entry->d_name);
-            if (remove_one(host, name) < 0)
-                r = -EBUSY;
-        }
-        if (dir)
-            (void)closedir(dir);
-    }
-    return r < 0 ? r : remove_one(host, parent);
-}
-
-int sp_cgroup_sweep(const struct sp_cgroup_host *host, const char *name, unsigned wait_ms,
-                    struct sp_error *err)
-{
-    uint64_t deadline = sp_clock_mono_ms() + wait_ms;
-    int r;
-
-    while ((r = sweep_pass(host, name)) < 0 && sp_clock_mono_ms() < deadline) {
-        struct timespec pause = {.tv_nsec = 2000000};
-
-        (void)nanosleep(&pause, NULL); /* the killed leave the group when the kernel gets to them */
-    }
-    if (r < 0)
-        return sp_error_set(err, SP_ERR_UNAVAILABLE, r, "remove the old groups of '%s'", name);
-    return 0;
 }

@@ -84,8 +84,7 @@ static struct worker *find_pid(struct init *init, pid_t pid)
     return NULL;
 }
 
-/* --- killing ------------------------------------------------------------------------------------
- */
+/* --- killing --- */
 
 /* Everything but us, in one call that no fork loop can slip through. */
 static void kill_all(const struct init *init, int sig)

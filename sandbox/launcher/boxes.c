@@ -441,9 +441,9 @@ void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box)
             worker_exited(l, box, worker->id, -1, SIGKILL);
         }
     }
-    if (box->start_seq && !box->fail_text[0]) {
+    if ((box->start_seq || box == l->spare) && !box->fail_text[0]) {
         box->fail_kind = SP_ERR_INTERNAL;
-        (void)snprintf(box->fail_text, sizeof(box->fail_text), "pid 1 ended during set-up");
+        (void)snprintf(box->fail_text, sizeof(box->fail_text), "pid 1 was killed during set-up");
     }
     if (box->cgroup.exists)
         sp_cgroup_usage(&l->groups, &box->cgroup, &box->last_usage);

@@ -187,8 +187,7 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
     return r;
 }
 
-/* --- the loop -----------------------------------------------------------------------------------
- */
+/* --- the loop --- */
 
 static int poll_timeout(const struct sp_launcher *l)
 {

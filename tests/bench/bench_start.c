@@ -54,8 +54,7 @@ static void __attribute__((noreturn)) die(const char *what)
     exit(1);
 }
 
-/* --- the launcher -------------------------------------------------------------------------------
- */
+/* --- the launcher --- */
 
 static void make_state(struct bench *b)
 {

@@ -1,0 +1,19 @@
+/*
+ * sandbox/cgroup-internal.h - what the cgroup files share.
+ */
+#ifndef SP_SANDBOX_CGROUP_INTERNAL_H
+#define SP_SANDBOX_CGROUP_INTERNAL_H
+
+#include "sandbox/cgroup.h"
+
+#define SP_CGROUP_PATH 1024
+
+/* Several controllers may share a tree: only the first of them stands for it. */
+bool sp_cgroup_is_own_tree(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree);
+/* "<mount>/<prefix>/<name>/<file>"; `file` may be NULL. */
+void sp_cgroup_path(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree, const char *name,
+                    const char *file, char ret[SP_CGROUP_PATH]);
+/* 0 or negative errno. */
+int sp_cgroup_write(const char *path, const char *value);
+
+#endif
