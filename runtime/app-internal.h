@@ -234,7 +234,8 @@ struct sp_app_event {
     char *result; /* when ended: the data array, or the failure object */
     size_t result_len;
     uint64_t joined_ms; /* of the loop's clock */
-    int64_t eta_us;     /* newest estimate while waiting; expected run time when running */
+    uint64_t started_ms;
+    int64_t eta_us; /* newest estimate while waiting; expected run time when running */
     int64_t run_us;
     int64_t average_us;
     uint64_t seq; /* of the last yield; live: of the message that told the end */
@@ -361,6 +362,8 @@ struct sp_slice sp_event_output(struct sp_app_event *ev);
  */
 struct sp_slice sp_event_edits(struct sp_app_event *ev, struct sp_slice data, bool whole,
                                struct sp_buf *buf);
+/* Microseconds since it was dispatched. */
+int64_t sp_event_age_us(const struct sp_app_event *ev);
 /* Encodes its end (completed, failed, cancelled) with `head`. */
 void sp_event_put_end(struct sp_app_event *ev, struct sp_buf *out,
                       const struct sp_gradio_head *head);

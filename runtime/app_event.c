@@ -407,6 +407,7 @@ void sp_event_dispatch(struct sp_app_event *ev, const struct sp_sched_action *ac
     ev->in_sched = true;
     ev->state = SP_EVENT_RUNNING;
     ev->attempt = action->dispatch.attempt;
+    ev->started_ms = uv_now(apps->loop);
     ev->eta_us = action->dispatch.eta_us;
     ev->worker = sp_app_worker_find(apps, action->worker);
     apps->n_waiting--;

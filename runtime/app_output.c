@@ -80,6 +80,11 @@ static void keep_edits(struct sp_app_event *ev, struct sp_slice ops)
         fold(ev->out);
 }
 
+int64_t sp_event_age_us(const struct sp_app_event *ev)
+{
+    return (int64_t)(uv_now(ev->apps->loop) - ev->started_ms) * 1000;
+}
+
 static void show(struct sp_app_event *ev, const struct sp_worker_msg *msg)
 {
     if (!ev->accepted || !ev->view || ev->cancel_sent)

@@ -64,7 +64,6 @@ static struct sp_app_event *join_fitting(struct sp_app_space *space, struct sp_e
         sp_app_reply_detail(ex, 503, "Too many visitors at the moment (limit.sessions).");
         return NULL;
     }
-    sp_buf_init(&request, 0);
     sp_worker_put_request(&request, sp_exchange_request(ex), sp_exchange_peer(ex),
                           sp_exchange_base_url(ex), sp_app_username(ex));
     join->request = sp_buf_slice(&request);

@@ -124,8 +124,10 @@ static void view_log(struct sp_app_event *ev, const struct sp_gradio_log *log)
 
 static void view_yield(struct sp_app_event *ev, struct sp_slice data, bool whole)
 {
-    struct sp_gradio_output output = {
-        .data = data, .is_generating = true, .run_us = -1, .average_us = ev->average_us};
+    struct sp_gradio_output output = {.data = data,
+                                      .is_generating = true,
+                                      .run_us = sp_event_age_us(ev),
+                                      .average_us = ev->average_us};
 
     (void)whole; /* takes_edits is false */
     sp_gradio_put_generating(begin(ev->by.ws), &head, &output);

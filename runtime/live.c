@@ -234,7 +234,7 @@ static void view_yield(struct sp_app_event *ev, struct sp_slice data, bool whole
 {
     struct sp_gradio_head head = head_of(ev);
     struct sp_gradio_output output = {
-        .is_generating = true, .run_us = -1, .average_us = ev->average_us};
+        .is_generating = true, .run_us = sp_event_age_us(ev), .average_us = ev->average_us};
     struct sp_buf edits SP_AUTO_BUF = {0};
 
     if (ev->session->lossy)
