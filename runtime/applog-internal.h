@@ -28,6 +28,8 @@ struct applog_file {
 
 void applog_file_init(struct applog_file *file, const char *dir, uint64_t space, uint64_t max_bytes,
                       size_t line_max);
+/* Removes what was last written to longer ago than `ttl_ms`. */
+void applog_file_expire(const struct applog_file *file, uint64_t ttl_ms);
 /* Puts a line into the buffer; writes when it is full. Failures are logged and the lines dropped.
  */
 void applog_file_add(struct applog_file *file, int64_t wall_ms, struct sp_slice line);

@@ -460,6 +460,7 @@ struct sp_applog *sp_applog_new(uv_loop_t *loop, const char *dir, uint64_t space
     sp_list_init(&log->pipes);
     sp_list_init(&log->followers);
     applog_file_init(&log->file, dir, space, max_bytes, log->line_max);
+    applog_file_expire(&log->file, sp_config_duration(config, "log.ttl"));
     return log;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/fd.h"
@@ -140,6 +141,20 @@ void applog_file_add(struct applog_file *file, int64_t wall_ms, struct sp_slice 
     (void)sp_buf_append_char(&file->out, ' ');
     (void)sp_buf_append_slice(&file->out, line);
     (void)sp_buf_append_char(&file->out, '\n');
+}
+
+void applog_file_expire(const struct applog_file *file, uint64_t ttl_ms)
+{
+    int64_t oldest_s = (sp_clock_wall_ms() - (int64_t)ttl_ms) / 1000;
+
+    for (int older = 0; older < 2; older++) {
+        char path[512];
+        struct stat st;
+
+        path_of(file, older, path, sizeof(path));
+        if (stat(path, &st) == 0 && st.st_mtime < oldest_s)
+            (void)unlink(path);
+    }
 }
 
 /* --- reading back ----------------------------------------------------------------------------- */

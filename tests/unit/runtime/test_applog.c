@@ -397,6 +397,26 @@ static void test_close_keeps_what_was_printed_and_erase_removes_it(void **state)
     (void)close(pipes[1]);
 }
 
+static void test_old_logs_are_removed_when_the_space_is_taken_up(void **state)
+{
+    struct fix *f = *state;
+    SP_AUTO_FREE char *path = sp_asprintf("%s/%016x/run.log", f->dir, SPACE);
+    struct timespec times[2];
+
+    print(f, "old\n");
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &times[0]), 0);
+    times[0].tv_sec -= 13 * 86400;
+    times[1] = times[0];
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    reopen(f);
+    assert_string_equal(tail(f, 10), "old\n");
+    times[0].tv_sec -= 2 * 86400;
+    times[1] = times[0];
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    reopen(f);
+    assert_string_equal(tail(f, 10), "");
+}
+
 static void test_nothing_is_made_before_the_first_line(void **state)
 {
     struct fix *f = *state;
@@ -491,6 +511,7 @@ int main(void)
         ROW(test_a_follower_hears_lines_as_they_come_and_the_end),
         ROW(test_a_follower_may_leave_from_its_own_callback),
         ROW(test_close_keeps_what_was_printed_and_erase_removes_it),
+        ROW(test_old_logs_are_removed_when_the_space_is_taken_up),
         ROW(test_nothing_is_made_before_the_first_line),
         ROW(test_200_mb_of_output_are_drained_and_stay_small),
     };
