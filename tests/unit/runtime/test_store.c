@@ -230,6 +230,27 @@ static void test_a_transaction_that_names_a_key_twice_or_is_too_long_is_refused(
     assert_int_equal(err.kind, SP_ERR_LIMIT);
 }
 
+/* The second operation fails: the first must not be seen, nor may its neighbours in the group. */
+static void test_a_transaction_that_fails_half_way_leaves_nothing(void **state)
+{
+    struct fix *f = *state;
+    struct sp_store_op ops[] = {
+        {.op = SP_STORE_PUT, .key = "/half/1", .value = SP_SLICE("x")},
+        {.op = SP_STORE_PUT, .key = "/half/2", .value = SP_SLICE("x"), .lease = 999},
+    };
+
+    put(f, "/warm", "x"); /* the thread sleeps again, so the next three go together */
+    assert_int_equal(sp_store_put(f->store, "/before", SP_SLICE("x"), NULL, NULL, NULL), 0);
+    txn(f, &(struct sp_store_txn){.then = ops, .n_then = 2});
+    assert_int_equal(f->kind, SP_ERR_NOT_FOUND);
+    put(f, "/after", "x");
+    assert_int_equal(f->rev, 3); /* and no revision was used up */
+    range(f, "/half/", true, 0);
+    assert_int_equal(f->count, 0);
+    range(f, "/", true, 0);
+    assert_int_equal(f->count, 3);
+}
+
 /* --- leases ----------------------------------------------------------------------------------- */
 
 static void put_leased(struct fix *f, const char *key, uint64_t lease)
@@ -471,6 +492,7 @@ int main(void)
         ROW(test_of_many_that_race_for_a_key_one_wins),
         ROW(test_changes_of_one_transaction_share_a_revision),
         ROW(test_a_transaction_that_names_a_key_twice_or_is_too_long_is_refused),
+        ROW(test_a_transaction_that_fails_half_way_leaves_nothing),
         ROW(test_a_lease_takes_its_keys_with_it_when_it_is_revoked),
         ROW(test_a_lease_ends_by_itself_and_watchers_hear_of_its_keys),
         ROW(test_a_lease_starts_again_after_a_restart),
