@@ -27,8 +27,7 @@ void sp_api_whoami(struct sp_exchange *ex)
                             by_token ? "access_token" : "session"));
 }
 
-/* --- login
- * ------------------------------------------------------------------------------------------ */
+/* --- login ------------------------------------------------------------------------------------ */
 
 static void set_cookie(struct sp_exchange *ex, const char *value, uint64_t max_age_s)
 {
@@ -111,8 +110,7 @@ void sp_api_logout(struct sp_exchange *ex)
     sp_auth_logout(sp_daemon_of(ex)->auth, cookie, on_logout, sp_later_new(ex));
 }
 
-/* --- users
- * ------------------------------------------------------------------------------------------ */
+/* --- users ------------------------------------------------------------------------------------ */
 
 static char *login_url(struct sp_exchange *ex, const char *secret)
 {

@@ -52,8 +52,7 @@ static struct sp_exchange *find(const struct deploy *deploy)
     return sp_exchange_find(deploy->daemon->server, deploy->exchange);
 }
 
-/* --- the parts
- * --------------------------------------------------------------------------------------- */
+/* --- the parts -------------------------------------------------------------------------------- */
 
 static int begin_part(struct deploy *deploy, struct sp_error *err)
 {
@@ -106,8 +105,7 @@ static int take_event(struct deploy *deploy, enum sp_multipart_event event, stru
     return 0;
 }
 
-/* --- the version
- * -------------------------------------------------------------------------------------- */
+/* --- the version ------------------------------------------------------------------------------ */
 
 static void reply_stored(void *arg, const struct sp_error *err, struct sp_space *space)
 {
@@ -217,8 +215,7 @@ static bool on_body(struct sp_exchange *ex, void *arg, struct sp_slice piece)
     return true;
 }
 
-/* --- the head
- * ----------------------------------------------------------------------------------------- */
+/* --- the head --------------------------------------------------------------------------------- */
 
 static bool check_target(struct sp_exchange *ex, const char *owner, const char *name)
 {

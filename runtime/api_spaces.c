@@ -20,8 +20,7 @@
 #define LIST_MAX     100
 #define FAILURE_TAIL 12 /* log lines that go with a failure */
 
-/* --- documents
- * ---------------------------------------------------------------------------------------- */
+/* --- documents -------------------------------------------------------------------------------- */
 
 static json_t *time_json(int64_t wall_ms)
 {
@@ -127,8 +126,7 @@ json_t *sp_space_to_json(struct sp_exchange *ex, struct sp_space *space)
     return doc;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool contains_nocase(const char *text, const char *part)
 {
@@ -212,8 +210,7 @@ void sp_api_space_queue(struct sp_exchange *ex)
                                      sp_gate_may_write(sp_gate_user(ex), space)));
 }
 
-/* --- changing
- * ----------------------------------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------------------------------- */
 
 static void reply_runtime(void *arg, const struct sp_error *err, struct sp_space *space)
 {
@@ -316,8 +313,7 @@ void sp_api_repo_delete(struct sp_exchange *ex)
     sp_spaces_delete(space, reply_hub_deleted, sp_later_new(ex));
 }
 
-/* --- duplicate
- * ---------------------------------------------------------------------------------------- */
+/* --- duplicate -------------------------------------------------------------------------------- */
 
 static void reply_duplicated(void *arg, const struct sp_error *err, struct sp_space *space)
 {

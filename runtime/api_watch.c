@@ -108,8 +108,7 @@ static void start_stream(struct watch *watch)
     sp_stream_start(watch->ex, 200, "text/event-stream");
 }
 
-/* --- runtime
- * ------------------------------------------------------------------------------------------ */
+/* --- runtime ---------------------------------------------------------------------------------- */
 
 static void answer_runtime(struct watch *watch)
 {
@@ -155,8 +154,7 @@ void sp_api_space_runtime(struct sp_exchange *ex)
     (void)uv_timer_start(&watch->timer, on_runtime_timeout, WAIT_MAX_MS, 0);
 }
 
-/* --- events
- * ------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static json_t *stage_json(const struct sp_space *space)
 {
@@ -238,8 +236,7 @@ void sp_api_space_events(struct sp_exchange *ex)
         send_queue(watch);
 }
 
-/* --- logs
- * --------------------------------------------------------------------------------------------- */
+/* --- logs ------------------------------------------------------------------------------------- */
 
 static void send_line(void *arg, int64_t wall_ms, struct sp_slice line)
 {

@@ -211,8 +211,7 @@ void sp_apps_step(struct sp_apps *apps, const struct sp_sched_event *event)
     apps->stepping = false;
 }
 
-/* --- what is asked
- * --------------------------------------------------------------------------------- */
+/* --- what is asked ---------------------------------------------------------------------------- */
 
 void sp_apps_queue_counts(struct sp_apps *apps, uint64_t space_id, uint32_t *ret_waiting,
                           uint32_t *ret_running)
@@ -248,8 +247,7 @@ void sp_apps_stats(const struct sp_apps *apps, struct sp_apps_stats *ret)
     }
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void read_limits(struct sp_app_limits *limit, const struct sp_config *config)
 {

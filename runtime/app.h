@@ -53,8 +53,7 @@ int sp_apps_new(const struct sp_apps_options *options, struct sp_apps **ret, str
 /* Says goodbye to visitors, syncs the journal; then `done`. Workers' sockets are closed. */
 void sp_apps_close(struct sp_apps *apps, void (*done)(void *arg), void *arg);
 
-/* --- Spaces and workers
- * --------------------------------------------------------------------------- */
+/* --- Spaces and workers ----------------------------------------------------------------------- */
 
 struct sp_app_worker_start {
     uint64_t space;
@@ -92,8 +91,7 @@ void sp_apps_space_stage(struct sp_apps *apps, uint64_t space, const char *stage
 /* Every request ends, every stream is closed, results and uploads are erased. */
 void sp_apps_space_removed(struct sp_apps *apps, uint64_t space);
 
-/* --- what is asked
- * -------------------------------------------------------------------------------- */
+/* --- what is asked ---------------------------------------------------------------------------- */
 
 /* Everything below /app/:owner/:name/ ("*rest"); the gate has set user and Space. */
 void sp_apps_handle(struct sp_apps *apps, struct sp_exchange *ex);

@@ -8,8 +8,7 @@
 #include "runtime/journal.h"
 #include "runtime/server.h"
 
-/* --- birth and death
- * ------------------------------------------------------------------------------ */
+/* --- birth and death -------------------------------------------------------------------------- */
 
 struct sp_app_event *sp_event_new(struct sp_app_session *session, const struct sp_id *id)
 {
@@ -143,8 +142,7 @@ struct sp_app_event *sp_app_event_find(struct sp_app_space *space, const struct 
     return ev && ev->space_id == space->id && sp_id_eq(&ev->id, id) ? ev : NULL;
 }
 
-/* --- join
- * ------------------------------------------------------------------------------------------- */
+/* --- join ------------------------------------------------------------------------------------- */
 
 static struct sp_event_call *copy_call(const struct sp_app_join *join)
 {
@@ -330,8 +328,7 @@ void sp_event_unpark(struct sp_app_space *space)
     }
 }
 
-/* --- dispatch
- * ---------------------------------------------------------------------------------------- */
+/* --- dispatch --------------------------------------------------------------------------------- */
 
 static void finished(struct sp_app_event *ev, enum sp_sched_outcome outcome)
 {
@@ -467,8 +464,7 @@ void sp_event_estimate(struct sp_app_event *ev, const struct sp_sched_action *ac
         ev->view->estimate(ev);
 }
 
-/* --- the end
- * ------------------------------------------------------------------------------------------ */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void set_result(struct sp_app_event *ev, struct sp_slice text)
 {
@@ -593,8 +589,7 @@ void sp_event_end_directly(struct sp_app_event *ev, enum sp_sched_outcome outcom
     end(ev, outcome);
 }
 
-/* --- what the worker says
- * ------------------------------------------------------------------------------ */
+/* --- what the worker says --------------------------------------------------------------------- */
 
 void sp_event_credit(struct sp_app_event *ev)
 {

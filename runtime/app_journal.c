@@ -9,8 +9,7 @@
 #include "runtime/config.h"
 #include "runtime/journal.h"
 
-/* --- writing
- * --------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /*
  * Meta of ACCEPTED: {"s":session,"k":kind,"f":fn,"o":outputs,"q":queued,"t":trigger,"e":bytes of
@@ -85,8 +84,7 @@ void sp_event_journal_forget(struct sp_app_event *ev)
     (void)append(ev, SP_JOURNAL_FORGET, none, none, SP_JOURNAL_WRITTEN, NULL, NULL);
 }
 
-/* --- reading
- * ---------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 struct meta {
     char session[SP_GRADIO_SESSION_MAX + 1];

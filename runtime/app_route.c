@@ -40,8 +40,7 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 
-/* --- answers
- * --------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 void sp_app_reply_detail(struct sp_exchange *ex, int status, const char *fmt, ...)
 {
@@ -73,8 +72,7 @@ const char *sp_app_username(const struct sp_exchange *ex)
     return user ? user->name : NULL;
 }
 
-/* --- requests that wait for a worker
- * ------------------------------------------------------------------ */
+/* --- requests that wait for a worker ---------------------------------------------------------- */
 
 struct held {
     struct sp_list node;
@@ -215,8 +213,7 @@ void sp_app_alarm_hold(void *arg, struct sp_alarm *alarm)
         reply_not_served(space, ex);
 }
 
-/* --- other origins
- * ---------------------------------------------------------------------------------- */
+/* --- other origins ---------------------------------------------------------------------------- */
 
 static bool is_local(struct sp_slice host)
 {
@@ -268,8 +265,7 @@ static void reply_preflight(struct sp_exchange *ex)
     sp_reply_empty(ex, 204);
 }
 
-/* --- dispatch
- * ------------------------------------------------------------------------------------------ */
+/* --- dispatch --------------------------------------------------------------------------------- */
 
 static const char *match(const struct row *row, const char *rest)
 {

@@ -177,8 +177,7 @@ static void on_message(void *arg, const struct sp_worker_msg *msg)
     }
 }
 
-/* --- start, serve, retire, gone
- * -------------------------------------------------------------------- */
+/* --- start, serve, retire, gone --------------------------------------------------------------- */
 
 static void name_space(struct sp_app_space *space, const struct sp_app_worker_start *start)
 {

@@ -33,8 +33,7 @@ static void give_up(struct sp_daemon *daemon, const char *step, const struct sp_
     stop(daemon, 1);
 }
 
-/* --- what the parts tell each other
- * ------------------------------------------------------------------- */
+/* --- what the parts tell each other ----------------------------------------------------------- */
 
 static void hook_kill_worker(void *arg, uint64_t worker)
 {
@@ -86,8 +85,7 @@ static void hook_launcher_lost(void *arg, const char *why)
     _exit(1);
 }
 
-/* --- start, step by step
- * ------------------------------------------------------------------------------ */
+/* --- start, step by step ---------------------------------------------------------------------- */
 
 char *sp_daemon_url(const struct sp_daemon *daemon)
 {
@@ -228,8 +226,7 @@ static void start_store(struct sp_daemon *daemon)
     daemon->auth = sp_auth_new(daemon->store, daemon->config, on_auth_ready, daemon);
 }
 
-/* --- stop, step by step, each when the one before is done
- * ----------------------------------------------- */
+/* --- stop, step by step, each when the one before is done ------------------------------------- */
 
 static void close_signals(struct sp_daemon *daemon)
 {
@@ -308,8 +305,7 @@ static void on_signal(uv_signal_t *handle, int signal)
     stop(daemon, 0);
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------------ */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static bool gate(struct sp_exchange *ex)
 {

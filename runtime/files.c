@@ -47,8 +47,7 @@ void sp_files_safe_name(const char *sent, char ret[SP_FILES_NAME_MAX + 1])
         memcpy(ret, "file", sizeof("file"));
 }
 
-/* --- types
- * -------------------------------------------------------------------------------------------- */
+/* --- types ------------------------------------------------------------------------------------ */
 
 struct type {
     const char *extension;
@@ -92,8 +91,7 @@ const char *sp_files_type(const char *name, bool *ret_inline)
     return "application/octet-stream";
 }
 
-/* --- serving
- * ------------------------------------------------------------------------------------------- */
+/* --- serving ---------------------------------------------------------------------------------- */
 
 static void refuse(struct sp_exchange *ex, const char *path)
 {

@@ -27,8 +27,7 @@ struct sweep {
     bool found;
 };
 
-/* --- in the pool
- * ------------------------------------------------------------------------------------- */
+/* --- in the pool ------------------------------------------------------------------------------ */
 
 static uint64_t folder_bytes(int dir_fd, const char *name)
 {
@@ -120,8 +119,7 @@ static void on_work(uv_work_t *work)
         (void)closedir(dir);
 }
 
-/* --- on the loop
- * ---------------------------------------------------------------------------------------- */
+/* --- on the loop ------------------------------------------------------------------------------ */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -192,8 +190,7 @@ void sp_files_add_used(struct sp_files *files, uint64_t space, uint64_t bytes)
     (void)sp_map_put_u64(&files->used, space, (void *)(used + 1));
 }
 
-/* --- a Space goes
- * ------------------------------------------------------------------------------------------ */
+/* --- a Space goes ----------------------------------------------------------------------------- */
 
 struct removal {
     uv_work_t work;
@@ -227,9 +224,7 @@ void sp_files_space_removed(struct sp_files *files, uint64_t space)
         remove_done(&removal->work, 0);
 }
 
-/* --- life
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 struct sp_files *sp_files_new(struct sp_apps *apps)
 {

@@ -42,8 +42,7 @@ struct upload {
     bool over;     /* answered, or nobody waits for an answer */
 };
 
-/* --- the end
- * ------------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void remove_made(struct upload *up)
 {
@@ -117,8 +116,7 @@ static void succeed(struct upload *up)
     end(up, true);
 }
 
-/* --- one file
- * ------------------------------------------------------------------------------------------- */
+/* --- one file --------------------------------------------------------------------------------- */
 
 /* A folder of its own with a name nobody can guess, so that names neither clash nor can be tried.
  */
@@ -174,9 +172,7 @@ static void end_file(struct upload *up)
     (void)sp_buf_append_json_string(&up->reply, sp_slice_str(path));
 }
 
-/* --- pieces
- * -----------------------------------------------------------------------------------------------
- */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 static void pump(struct upload *up);
 
@@ -288,8 +284,7 @@ static bool on_data(struct sp_exchange *ex, void *arg, struct sp_slice piece)
     return sp_exchange_find(server, id) != NULL;
 }
 
-/* --- the request
- * --------------------------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 static struct upload *upload_new(struct sp_app_space *space, struct sp_exchange *ex, int space_fd)
 {

@@ -15,8 +15,7 @@
 /* Where the answer to "who asks" came from: a cookie needs more care than a token. */
 enum proof { PROOF_NONE, PROOF_TOKEN, PROOF_COOKIE, PROOF_BAD };
 
-/* --- the Host
- * --------------------------------------------------------------------------------------- */
+/* --- the Host --------------------------------------------------------------------------------- */
 
 /* "name:port", "[v6]:port" or either without a port -> the name without brackets. */
 static struct sp_slice host_name(struct sp_slice host)
@@ -68,8 +67,7 @@ static bool host_is_ours(const struct sp_exchange *ex)
     return own.len == name.len && own.len > 0 && strncasecmp(own.ptr, name.ptr, own.len) == 0;
 }
 
-/* --- who asks
- * ----------------------------------------------------------------------------------------- */
+/* --- who asks --------------------------------------------------------------------------------- */
 
 static struct sp_slice bearer(const struct sp_http_request *req, const char *header)
 {
@@ -138,8 +136,7 @@ const struct sp_user *sp_gate_user(const struct sp_exchange *ex)
     return sp_exchange_user(ex);
 }
 
-/* --- may they
- * ----------------------------------------------------------------------------------------- */
+/* --- may they --------------------------------------------------------------------------------- */
 
 bool sp_gate_may_own(const struct sp_user *user, const char *owner)
 {
@@ -208,8 +205,7 @@ static bool check_access(struct sp_exchange *ex, const struct sp_user *user, enu
     }
 }
 
-/* --- writes
- * ------------------------------------------------------------------------------------------- */
+/* --- writes ----------------------------------------------------------------------------------- */
 
 static bool is_write(const struct sp_exchange *ex)
 {

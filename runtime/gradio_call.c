@@ -7,8 +7,7 @@
 #include "runtime/server.h"
 #include "ui-protocol/sse.h"
 
-/* --- which function
- * ---------------------------------------------------------------------------------- */
+/* --- which function --------------------------------------------------------------------------- */
 
 static const struct sp_worker_function *
 public_function(struct sp_app_space *space, struct sp_exchange *ex, struct sp_slice name)
@@ -40,8 +39,7 @@ static bool parse_body(struct sp_exchange *ex, struct sp_slice text, struct sp_g
     return false;
 }
 
-/* --- POST /call
- * --------------------------------------------------------------------------------------- */
+/* --- POST /call ------------------------------------------------------------------------------- */
 
 /* Nobody has come to fetch it: what happens is kept in the event itself. */
 static void detached_accepted(struct sp_app_event *ev, const struct sp_error *err)
@@ -84,8 +82,7 @@ void sp_gradio_call(struct sp_app_space *space, struct sp_exchange *ex, const ch
         call(space, ex, without_slash(rest), sp_exchange_body(ex));
 }
 
-/* --- POST /call/v2: named arguments
- * --------------------------------------------------------------------- */
+/* --- POST /call/v2: named arguments ----------------------------------------------------------- */
 
 /* The endpoint's parameters as the worker's /info describes them; NULL when it cannot be read. */
 static json_t *parameters_of(const struct sp_app_space *space, struct sp_slice name)
@@ -156,8 +153,7 @@ void sp_gradio_call_v2(struct sp_app_space *space, struct sp_exchange *ex, const
         call(space, ex, name, sp_buf_slice(&data));
 }
 
-/* --- GET /call/{api}/{event_id}
- * ----------------------------------------------------------------------------- */
+/* --- GET /call/{api}/{event_id} --------------------------------------------------------------- */
 
 static struct sp_exchange *fetcher(struct sp_app_event *ev)
 {

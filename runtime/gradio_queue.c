@@ -61,8 +61,7 @@ void sp_gradio_data(struct sp_app_space *space, struct sp_exchange *ex, const ch
         sp_session_attach(session, ex);
 }
 
-/* --- heartbeat
- * --------------------------------------------------------------------------------------- */
+/* --- heartbeat -------------------------------------------------------------------------------- */
 
 /* Holds names and ids, not pointers: sessions and Spaces come and go under it. */
 struct alive {
@@ -158,8 +157,7 @@ void sp_gradio_heartbeat(struct sp_app_space *space, struct sp_exchange *ex, con
     (void)put_alive(alive);
 }
 
-/* --- cancel, reset, status
- * ------------------------------------------------------------------------------ */
+/* --- cancel, reset, status -------------------------------------------------------------------- */
 
 static void reply_success(struct sp_exchange *ex)
 {

@@ -64,8 +64,7 @@ static void fail(struct sp_gradio_ws *conn, const char *sentence)
     sp_ws_close(conn->ws, 1000, "");
 }
 
-/* --- the view
- * -------------------------------------------------------------------------------------- */
+/* --- the view --------------------------------------------------------------------------------- */
 
 static void put_estimation(struct sp_gradio_ws *conn, uint32_t rank, uint32_t size, int64_t eta_us)
 {
@@ -167,8 +166,7 @@ static const struct sp_event_view view = {
     .dropped = view_dropped,
 };
 
-/* --- what the client says
- * ----------------------------------------------------------------------------- */
+/* --- what the client says --------------------------------------------------------------------- */
 
 static bool is_full(struct sp_app_space *space)
 {

@@ -18,7 +18,7 @@
 #include "runtime/config.h"
 #include "runtime/launcher.h"
 
-enum phase { SANDBOX_STARTING, WORKER_STARTING, LOADING, READY, DRAINING, STOPPING };
+enum phase { SANDBOX_STARTING, WORKER_STARTING, LOADING, READY, CRASHED, DRAINING, STOPPING };
 
 struct sp_instance {
     struct sp_list node;
@@ -30,6 +30,7 @@ struct sp_instance {
     uint64_t worker;
     enum phase phase;
     bool worker_alive; /* the launcher has one for us */
+    bool end_asked;    /* we killed it for the scheduler */
     bool app_knows;    /* app.c has the worker's socket */
     uint64_t began_ms;
     uint64_t start_ms;
@@ -99,8 +100,7 @@ static struct sp_instance *pending_take(void *arg)
     return by_sandbox(pending.all, pending.sandbox);
 }
 
-/* --- the end
- * ---------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -173,8 +173,7 @@ static void fail(struct sp_instance *instance, enum sp_stage stage, const char *
     instance->hooks.failed(instance->hooks.arg, instance, stage, reason);
 }
 
-/* --- the start
- * -------------------------------------------------------------------------------------- */
+/* --- the start -------------------------------------------------------------------------------- */
 
 static void on_app_ready(void *arg, uint64_t worker)
 {
@@ -331,7 +330,8 @@ static void on_sandbox_started(void *arg, const struct sp_error *err,
     if (!instance)
         return;
     if (instance->phase != SANDBOX_STARTING) {
-        /* Stopped meanwhile. A start that failed leaves nothing, so nothing else will tell us so. */
+        /* Stopped meanwhile. A start that failed leaves nothing, so nothing else will tell us so.
+         */
         if (err)
             finish(instance);
         return;
@@ -353,6 +353,12 @@ static void on_start_timeout(uv_timer_t *timer)
                     (unsigned long long)(limit_ms / 1000));
 
     fail(instance, SP_STAGE_RUNTIME_ERROR, reason);
+}
+
+static void start_timeout(struct sp_instance *instance)
+{
+    (void)uv_timer_start(&instance->timer, on_start_timeout,
+                         sp_config_duration(instance->all->config, "space.start_timeout"), 0);
 }
 
 void sp_instance_limits(const struct sp_config *config, struct sp_launch_limits *ret)
@@ -393,8 +399,7 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
     (void)uv_timer_init(all->loop, &instance->timer);
     instance->timer.data = instance;
     instance->timer_open = true;
-    (void)uv_timer_start(&instance->timer, on_start_timeout,
-                         sp_config_duration(all->config, "space.start_timeout"), 0);
+    start_timeout(instance);
 
     sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_START);
     msg.sandbox = instance->sandbox;
@@ -408,8 +413,18 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
     return instance;
 }
 
-/* --- serving and stopping
- * ----------------------------------------------------------------------------- */
+void sp_instance_revive(struct sp_instance *instance)
+{
+    if (instance->phase != CRASHED)
+        return;
+    instance->worker = ++instance->all->last_id;
+    instance->began_ms = sp_clock_mono_ms();
+    instance->phase = WORKER_STARTING;
+    start_timeout(instance);
+    start_worker(instance);
+}
+
+/* --- serving and stopping --------------------------------------------------------------------- */
 
 void sp_instance_serve(struct sp_instance *instance)
 {
@@ -450,6 +465,8 @@ static char *exit_reason(const struct sp_instance *instance, const struct sp_lau
     struct sp_launch_limits limits;
 
     sp_instance_limits(instance->all->config, &limits);
+    if (instance->end_asked)
+        return sp_strdup("the app was ended because a call did not stop when it was cancelled");
     if (event->exited.oom)
         return sp_asprintf("killed: out of memory, limit %llu MiB, peak %llu MiB (space.memory)",
                            (unsigned long long)(limits.memory_bytes >> 20),
@@ -481,9 +498,13 @@ void sp_instances_worker_exited(struct sp_instances *all, const struct sp_launch
         return;
     }
     sp_applog_note(instance->log, "%s", reason);
-    stop_sandbox(instance);
-    if (phase == READY)
-        instance->hooks.exited(instance->hooks.arg, instance, reason);
+    if (phase == DRAINING) {
+        stop_sandbox(instance);
+        return;
+    }
+    instance->phase = CRASHED;
+    instance->hooks.exited(instance->hooks.arg, instance, reason,
+                           SP_TAKE_FLAG(instance->end_asked));
 }
 
 void sp_instances_sandbox_gone(struct sp_instances *all, const struct sp_launch_msg *event)
@@ -498,7 +519,7 @@ void sp_instances_sandbox_gone(struct sp_instances *all, const struct sp_launch_
     app_gone(instance, "the app's sandbox was stopped");
     finish(instance);
     if (phase == READY)
-        instance->hooks.exited(instance->hooks.arg, instance, "the app's sandbox ended");
+        instance->hooks.exited(instance->hooks.arg, instance, "the app's sandbox ended", false);
     else if (phase < READY)
         instance->hooks.failed(instance->hooks.arg, instance, SP_STAGE_RUNTIME_ERROR,
                                "the app's sandbox ended");
@@ -508,12 +529,13 @@ void sp_instances_kill_worker(struct sp_instances *all, uint64_t worker)
 {
     struct sp_instance *instance = by_worker(all, worker);
 
-    if (instance)
-        kill_worker(instance, 0);
+    if (!instance)
+        return;
+    instance->end_asked = true;
+    kill_worker(instance, 0);
 }
 
-/* --- facts
- * -------------------------------------------------------------------------------------------- */
+/* --- facts ------------------------------------------------------------------------------------ */
 
 const char *sp_instance_snapshot(const struct sp_instance *instance)
 {

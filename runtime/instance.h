@@ -2,11 +2,13 @@
  * runtime/instance.h - one version of one Space as it runs: a sandbox and its worker.
  *
  *     new -> (sandbox up) -> (worker loads) -> READY -> serving -> stop -> GONE
- *                     \______________\________ FAILED ______________/
+ *                     \______________\^_______ FAILED ______________/
+ *                                     \______ EXITED (sp_instance_revive)
  *
- * An instance reports READY or FAILED once, EXITED when a ready one ends by itself, and GONE last,
- * when nothing of it is left. After GONE it does not exist any more. It never decides what happens
- * next: that is space.c's.
+ * An instance reports READY or FAILED once for each worker, EXITED when the worker of a ready one
+ * ends by itself (the sandbox, and the session state in it, stays until revive or stop), and GONE
+ * last, when nothing of it is left. After GONE it does not exist any more. It never decides what
+ * happens next: that is space.c's.
  */
 #ifndef SP_RUNTIME_INSTANCE_H
 #define SP_RUNTIME_INSTANCE_H
@@ -50,7 +52,8 @@ struct sp_instance_hooks {
     void (*ready)(void *arg, struct sp_instance *instance);
     void (*failed)(void *arg, struct sp_instance *instance, enum sp_stage stage,
                    const char *reason);
-    void (*exited)(void *arg, struct sp_instance *instance, const char *reason);
+    /* `asked`: the scheduler wanted this end (a cancel that the app ignored), so it is no crash. */
+    void (*exited)(void *arg, struct sp_instance *instance, const char *reason, bool asked);
     void (*gone)(void *arg, struct sp_instance *instance);
     void *arg;
 };
@@ -63,6 +66,8 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
                                       struct sp_applog *log, const struct sp_instance_hooks *hooks);
 /* Its calls go to it from now on; only after READY. */
 void sp_instance_serve(struct sp_instance *instance);
+/* After EXITED: another worker in the same sandbox. READY or FAILED follows. */
+void sp_instance_revive(struct sp_instance *instance);
 /* Lets running calls finish (bounded by `drain_ms`), then stops. GONE follows. Harmless twice. */
 void sp_instance_stop(struct sp_instance *instance, uint64_t drain_ms);
 

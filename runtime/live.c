@@ -43,8 +43,7 @@ struct pending_head {
     bool repeats; /* worth repeating after a resume; the newest of the others is sent instead */
 };
 
-/* --- out
- * -------------------------------------------------------------------------------------------- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 static struct sp_buf *begin(struct sp_app_session *session)
 {
@@ -162,8 +161,7 @@ bool sp_live_attached(const struct sp_live *live)
     return live && live->conn && live->conn->ws;
 }
 
-/* --- the view
- * ------------------------------------------------------------------------------------------ */
+/* --- the view --------------------------------------------------------------------------------- */
 
 static struct sp_gradio_head head_of(const struct sp_app_event *ev)
 {
@@ -279,8 +277,7 @@ void sp_live_stage(struct sp_app_session *session)
     finish(session, true);
 }
 
-/* --- snapshot and resume
- * ---------------------------------------------------------------------------------- */
+/* --- snapshot and resume ---------------------------------------------------------------------- */
 
 static const char *state_of(const struct sp_app_event *ev)
 {
@@ -382,9 +379,7 @@ static bool can_replay(const struct sp_app_session *session, const struct sp_liv
            hello->last_seq <= live->seq && hello->last_seq + 1 >= live->first;
 }
 
-/* --- sessions
- * -----------------------------------------------------------------------------------------------
- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 static struct sp_live *live_new(void)
 {
@@ -516,9 +511,7 @@ static void on_hello(struct live_conn *conn, struct sp_app_space *space,
     sp_session_settle(session);
 }
 
-/* --- in
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- in --------------------------------------------------------------------------------------- */
 
 static struct sp_app_event *find_ref(struct sp_app_session *session, const char *ref)
 {

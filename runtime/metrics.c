@@ -24,8 +24,7 @@ struct sp_metrics {
     double start_time_s;
 };
 
-/* --- the registry
- * --------------------------------------------------------------------------------- */
+/* --- the registry ----------------------------------------------------------------------------- */
 
 struct sp_metrics *sp_metrics_new(void)
 {
@@ -67,8 +66,7 @@ void sp_metrics_remove(struct sp_metrics *metrics, void *arg)
             remove_collector(collector);
 }
 
-/* --- the process
- * ---------------------------------------------------------------------------------- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 static double resident_bytes(void)
 {
@@ -139,8 +137,7 @@ void sp_metrics_reply(struct sp_metrics *metrics, struct sp_exchange *ex)
     sp_reply(ex, 200, "text/plain; version=0.0.4; charset=utf-8", sp_buf_slice(&text));
 }
 
-/* --- values
- * --------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 void sp_metrics_family(struct sp_buf *out, const char *name, const char *type, const char *help)
 {
@@ -188,8 +185,7 @@ void sp_metrics_label(struct sp_buf *labels, const char *key, const char *value)
     (void)sp_buf_append_char(labels, '"');
 }
 
-/* --- distributions
- * -------------------------------------------------------------------------------- */
+/* --- distributions ---------------------------------------------------------------------------- */
 
 static uint64_t bound_us(unsigned bucket)
 {

@@ -44,8 +44,7 @@ void sp_metrics_value(struct sp_buf *out, const char *name, const char *labels, 
 /* Appends key="value" (after a comma when `labels` is not empty), escaped. */
 void sp_metrics_label(struct sp_buf *labels, const char *key, const char *value);
 
-/* --- distributions
- * -------------------------------------------------------------------------------- */
+/* --- distributions ---------------------------------------------------------------------------- */
 
 #define SP_HISTOGRAM_BUCKETS 16
 

@@ -93,8 +93,7 @@ int sp_privilege_prepare(const struct sp_config *config, struct sp_privilege *re
     return r;
 }
 
-/* --- the launcher
- * ----------------------------------------------------------------------------------- */
+/* --- the launcher ----------------------------------------------------------------------------- */
 
 /* Where our files are: `name` beside this program, else below the prefix it was built for. */
 static char *find_part(const char *beside, const char *installed)
@@ -210,8 +209,7 @@ char *sp_privilege_ask_doctor(void)
     return sp_strdup("[]");
 }
 
-/* --- leaving root
- * ----------------------------------------------------------------------------------- */
+/* --- leaving root ----------------------------------------------------------------------------- */
 
 /* A view of our own in which the state folder is at a path that everybody may enter. */
 static int bind_state(struct sp_error *err)

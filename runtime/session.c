@@ -15,8 +15,7 @@ static bool in_stream(const struct sp_app_event *ev)
     return ev->kind == SP_EVENT_SSE || ev->kind == SP_EVENT_LIVE;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void on_flush(struct sp_turn_item *item);
 
@@ -141,8 +140,7 @@ void sp_session_goodbye(struct sp_app_session *session)
     end_stream(session);
 }
 
-/* --- what the stream is told
- * --------------------------------------------------------------------------- */
+/* --- what the stream is told ------------------------------------------------------------------ */
 
 /* What was said is forgotten; whoever comes next is told how things are then. */
 static void lose(struct sp_app_session *session)
@@ -276,8 +274,7 @@ const struct sp_event_view sp_session_view = {
     .takes_edits = true,
 };
 
-/* --- the stream
- * ------------------------------------------------------------------------------------------ */
+/* --- the stream ------------------------------------------------------------------------------- */
 
 static void on_stream_gone(void *arg)
 {
@@ -410,8 +407,7 @@ static void flush_stream(struct sp_app_session *session)
     }
 }
 
-/* --- how long
- * ---------------------------------------------------------------------------------------------- */
+/* --- how long --------------------------------------------------------------------------------- */
 
 static bool has_unended(const struct sp_app_session *session)
 {

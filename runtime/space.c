@@ -17,8 +17,7 @@
 #define BACKOFF_FIRST_MS 500
 #define NOT_A_STAGE      SP_STAGE_COUNT
 
-/* --- telling
- * ---------------------------------------------------------------------------------------- */
+/* --- telling ---------------------------------------------------------------------------------- */
 
 static void tell(struct sp_space *space)
 {
@@ -52,8 +51,7 @@ void sp_space_unwatch(struct sp_space_watcher *watcher)
     sp_list_remove(&watcher->node);
 }
 
-/* --- facts
- * ------------------------------------------------------------------------------------------ */
+/* --- facts ------------------------------------------------------------------------------------ */
 
 static bool version_is_set(const struct sp_version *version)
 {
@@ -70,8 +68,7 @@ bool sp_space_is_quiet(const struct sp_space *space)
     return !space->serving && !space->next && space->stopping == 0;
 }
 
-/* --- instances
- * -------------------------------------------------------------------------------------- */
+/* --- instances -------------------------------------------------------------------------------- */
 
 static void on_ready(void *arg, struct sp_instance *instance)
 {
@@ -98,23 +95,48 @@ static void on_failed(void *arg, struct sp_instance *instance, enum sp_stage sta
     sp_spaces_progress(space->all);
 }
 
-static void on_exited(void *arg, struct sp_instance *instance, const char *reason)
+/*
+ * The first end in a row gets another worker in the same sandbox, where the visitors' state is.
+ * When that one ends too, the sandbox may be the reason (a full layer, memory that is used up): a
+ * new one.
+ */
+static void keep_for_revival(struct sp_space *space, struct sp_instance *instance)
+{
+    space->next = instance;
+    space->next_is_candidate = false;
+    space->next_is_crashed = true;
+    space->all->starting++;
+}
+
+static void on_exited(void *arg, struct sp_instance *instance, const char *reason, bool asked)
 {
     struct sp_space *space = arg;
 
     if (instance != space->serving)
         return;
     space->serving = NULL;
-    space->stopping++;
-    sp_space_step(space, SP_SPACE_EXITED, NOT_A_STAGE, reason);
+    if (sp_clock_mono_ms() - space->served_since_ms > LONG_LIFE_MS)
+        space->crashes = 0;
+    if (!space->next && space->crashes == 0 && !space->all->stopping) {
+        keep_for_revival(space, instance);
+    } else {
+        space->stopping++;
+        sp_instance_stop(instance, 0);
+    }
+    sp_space_step(space, asked ? SP_SPACE_ENDED : SP_SPACE_EXITED, NOT_A_STAGE, reason);
 }
 
 static void on_gone(void *arg, struct sp_instance *instance)
 {
     struct sp_space *space = arg;
 
-    (void)instance;
-    space->stopping--;
+    if (instance == space->next) { /* crashed, and its sandbox went too: the back-off starts anew */
+        space->next = NULL;
+        space->next_is_crashed = false;
+        space->all->starting--;
+    } else {
+        space->stopping--;
+    }
     sp_spaces_progress(space->all);
 }
 
@@ -134,6 +156,7 @@ static void stop_next(struct sp_space *space)
 
     if (!instance)
         return;
+    space->next_is_crashed = false;
     space->all->starting--;
     space->stopping++;
     sp_instance_stop(instance, 0);
@@ -175,8 +198,7 @@ static void on_backoff(uv_timer_t *timer)
     sp_space_step(timer->data, SP_SPACE_BACKOFF_OVER, NOT_A_STAGE, "");
 }
 
-/* --- the steps
- * -------------------------------------------------------------------------------------- */
+/* --- the steps -------------------------------------------------------------------------------- */
 
 static void step_wanted(struct sp_space *space)
 {
@@ -254,13 +276,29 @@ static void step_failed(struct sp_space *space, enum sp_stage stage, const char 
     set_stage(space, stage, reason);
 }
 
+/* Another worker in the sandbox that lost its own, or a new sandbox. */
+static void start_again(struct sp_space *space)
+{
+    if (!space->next_is_crashed) {
+        (void)start_next(space);
+        return;
+    }
+    space->next_is_crashed = false;
+    sp_instance_revive(space->next);
+}
+
+static void step_ended(struct sp_space *space, const char *reason)
+{
+    set_stage(space, SP_STAGE_APP_STARTING, reason);
+    if (!space->next || space->next_is_crashed)
+        start_again(space);
+}
+
 static void step_exited(struct sp_space *space, const char *reason)
 {
     SP_AUTO_FREE char *why = NULL;
 
-    if (sp_clock_mono_ms() - space->served_since_ms > LONG_LIFE_MS)
-        space->crashes = 0;
-    if (space->next) {
+    if (space->next && !space->next_is_crashed) {
         set_stage(space, SP_STAGE_APP_STARTING, reason);
         return;
     }
@@ -300,15 +338,15 @@ void sp_space_step(struct sp_space *space, enum sp_space_event event, enum sp_st
     case SP_SPACE_NEXT_READY: step_ready(space); break;
     case SP_SPACE_NEXT_FAILED: step_failed(space, stage, reason); break;
     case SP_SPACE_EXITED: step_exited(space, reason); break;
-    case SP_SPACE_BACKOFF_OVER: (void)start_next(space); break;
+    case SP_SPACE_ENDED: step_ended(space, reason); break;
+    case SP_SPACE_BACKOFF_OVER: start_again(space); break;
     case SP_SPACE_PAUSE: step_end(space, SP_STAGE_PAUSED, "paused by its owner", drain_ms); break;
     case SP_SPACE_DELETE: step_end(space, SP_STAGE_DELETING, "deleted by its owner", 0); break;
     case SP_SPACE_SHUTDOWN: step_end(space, SP_STAGE_STOPPED, "spacesd stops", drain_ms); break;
     }
 }
 
-/* --- this life
- * -------------------------------------------------------------------------------------- */
+/* --- this life -------------------------------------------------------------------------------- */
 
 void sp_space_open(struct sp_space *space, struct sp_spaces *all)
 {

@@ -60,6 +60,7 @@ struct sp_space {
     struct sp_instance *serving;
     struct sp_instance *next; /* starting; becomes `serving` when it is ready */
     bool next_is_candidate;   /* otherwise it is the current version again */
+    bool next_is_crashed;     /* its worker ended; it is revived after the back-off */
     unsigned stopping;        /* instances that are on their way out */
     unsigned crashes;         /* in a row; a long life resets it */
     uint64_t served_since_ms; /* monotonic */
@@ -78,6 +79,7 @@ enum sp_space_event {
     SP_SPACE_NEXT_READY,
     SP_SPACE_NEXT_FAILED,
     SP_SPACE_EXITED, /* the serving instance ended by itself */
+    SP_SPACE_ENDED,  /* as EXITED, but because we asked for it: no crash */
     SP_SPACE_BACKOFF_OVER,
     SP_SPACE_PAUSE,
     SP_SPACE_DELETE,

@@ -23,8 +23,7 @@
 #define KEY_SPACES "/spaces/"
 #define KEY_NAMES  "/names/"
 
-/* --- finding
- * ---------------------------------------------------------------------------------------- */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 static char *name_key(const char *owner, const char *name)
 {
@@ -73,8 +72,7 @@ static void forget(struct sp_space *space)
     sp_list_remove(&space->node);
 }
 
-/* --- snapshots and folders
- * -------------------------------------------------------------------------- */
+/* --- snapshots and folders -------------------------------------------------------------------- */
 
 static bool refers(const struct sp_space *space, const char *snapshot)
 {
@@ -165,8 +163,7 @@ static void sweep_folders(struct sp_spaces *all, const char *dir)
         (void)closedir(entries);
 }
 
-/* --- loading
- * ---------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 struct load {
     struct sp_spaces *all;
@@ -232,8 +229,7 @@ void sp_spaces_start(struct sp_spaces *all)
         sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
 }
 
-/* --- stopping
- * --------------------------------------------------------------------------------------- */
+/* --- stopping --------------------------------------------------------------------------------- */
 
 static void free_if_deleted(struct sp_space *space);
 
@@ -301,8 +297,7 @@ void sp_spaces_free(struct sp_spaces *all, void (*freed)(void *arg), void *arg)
     count_down();
 }
 
-/* --- storing
- * ---------------------------------------------------------------------------------------- */
+/* --- storing ---------------------------------------------------------------------------------- */
 
 static char *space_key(uint64_t id)
 {
@@ -445,8 +440,7 @@ static void submit(struct change *change, const struct sp_store_txn *txn)
         on_changed(change, &err, false, 0);
 }
 
-/* --- deploy
- * ------------------------------------------------------------------------------------------ */
+/* --- deploy ----------------------------------------------------------------------------------- */
 
 static struct sp_version make_version(const struct sp_deploy *deploy, uint64_t number)
 {
@@ -592,8 +586,7 @@ void sp_spaces_set_paused(struct sp_space *space, bool paused, sp_spaces_fn *don
         store_record(change, &next);
 }
 
-/* --- delete
- * ------------------------------------------------------------------------------------------ */
+/* --- delete ----------------------------------------------------------------------------------- */
 
 static void on_deleted(struct sp_space *space)
 {

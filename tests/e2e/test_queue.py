@@ -73,6 +73,24 @@ class Queue(harness.Case):
         other = self.run_one(COUNT, ["a", None], "s7")[-1]["output"]["data"]
         self.assertEqual((first, second, other), (["a #1", None], ["a #2", None], ["a #1", None]))
 
+    def test_state_outlives_a_worker_that_dies(self):
+        self.run_one(COUNT, ["a", None], "s8")
+        self.d.call("me/kitchen", "die", ["x"])
+        self.assertEqual(self.run_one(COUNT, ["a", None], "s8")[-1]["output"]["data"], ["a #2", None])
+
+    def test_a_call_that_ignores_its_cancel_costs_the_worker_but_not_the_state_nor_the_space(self):
+        self.run_one(COUNT, ["a", None], "s9")
+        for _ in range(3):
+            event = self.d.join("me/kitchen", SLOW, [600], "s9").json["event_id"]
+            stream = self.d.stream("me/kitchen", "s9")
+            stream.until("process_starts", event)
+            self.d.post("/app/me/kitchen/gradio_api/cancel",
+                        {"event_id": event, "session_hash": "s9", "fn_index": SLOW}, token=None)
+            stream.until("process_completed", event)
+            harness.wait_for("the slot to be free", lambda: self.d.get("/api/spaces/me/kitchen/queue").json["running"] == 0)
+        self.assertEqual(self.run_one(COUNT, ["a", None], "s9")[-1]["output"]["data"], ["a #2", None])
+        self.assertEqual(self.d.runtime("me/kitchen")["stage"], "RUNNING")
+
     def test_a_waiting_event_is_cancelled_at_once(self):
         self.d.join("me/kitchen", SLOW, [2], "holder")
         self.d.stream("me/kitchen", "holder").until("process_starts")
