@@ -593,8 +593,8 @@ static inline bool ws_has_frame(struct client *c)
 /* The next text message whole; free it. A close frame reads "close CODE". */
 static inline char *ws_next(struct client *c)
 {
-    struct sp_slice payload;
-    uint8_t opcode;
+    struct sp_slice payload = {0};
+    uint8_t opcode = 0;
     size_t len;
     char *text;
 
