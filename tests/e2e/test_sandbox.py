@@ -5,6 +5,7 @@ nothing may be left: no process, no group, no mount, no descriptor of the launch
 """
 
 import os
+import random
 import signal
 import socket
 import struct
@@ -489,6 +490,45 @@ class Ends(Case):
         for ident in ids:
             self.assertEqual(self.l.run(ident, ["/bin/true"])[0].status, 0)
             self.l.stop(ident, grace_ms=0)
+
+    def test_random_orders_are_all_answered_and_leave_nothing(self):
+        """Starts, stops and usage in any order, also of what is not there; seeds are tried in turn."""
+        chance = random.Random(20)
+        boxes, workers, asked, pipes = [], [], {}, []
+        for step in range(300):
+            self.l.drain()
+            act = chance.choice(("box", "box", "worker", "worker", "worker", "stop", "stop worker", "usage", "wrong"))
+            if act == "box" and len(boxes) < 12:
+                self.l.next_id += 1
+                boxes.append(self.l.next_id)
+                asked[self.l.send(launch.SANDBOX_START, body=self.l.start_body(space=step + 1), sandbox=boxes[-1])] = act
+            elif act == "worker" and boxes:
+                self.l.next_id += 1
+                ours, theirs = socket.socketpair()
+                kind = chance.choice((["/bin/true"], ["/bin/sleep", "60"], ["/nope"], [PYTHON, APP + "stay.py", "daemon"]))
+                null = os.open("/dev/null", os.O_WRONLY)
+                workers.append((chance.choice(boxes), self.l.next_id))
+                asked[self.l.send(launch.WORKER_START, body=self.l.worker_body(kind, ENV), sandbox=workers[-1][0],
+                                  worker=self.l.next_id, fds=[theirs.fileno(), null])] = act
+                theirs.close()
+                os.close(null)
+                pipes.append(ours)
+            elif act == "stop" and len(boxes) > 6:
+                box = boxes.pop(chance.randrange(len(boxes)))
+                asked[self.l.send(launch.SANDBOX_STOP, body=struct.pack("<I", chance.choice((0, 50))), sandbox=box)] = act
+            elif act == "stop worker" and workers:
+                box, worker = workers.pop(chance.randrange(len(workers)))
+                asked[self.l.send(launch.WORKER_STOP, body=struct.pack("<I", chance.choice((0, 50))), sandbox=box,
+                                  worker=worker)] = act
+            elif act == "usage" and boxes:
+                asked[self.l.send(launch.USAGE, sandbox=chance.choice(boxes))] = act
+            elif act == "wrong":
+                asked[self.l.send(chance.randrange(0, 9), body=chance.randbytes(200), sandbox=chance.randrange(3))] = act
+        for seq in asked:
+            self.assertIn(self.l.answer(seq).kind, (launch.OK, launch.FAILED), asked[seq])
+        self.assertEqual(self.l.run(self.l.sandbox(), ["/bin/true"])[0].status, 0)
+        for end in pipes:
+            end.close()
 
     def test_fifty_starts_and_stops_leave_nothing_behind(self):  # 56, 58
         def count():

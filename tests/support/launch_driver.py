@@ -130,6 +130,11 @@ class Launcher:
             self.events.append(message)
         raise TimeoutError("no answer")
 
+    def drain(self):
+        """Keeps what has come. The launcher reads no more requests while its answers do not fit."""
+        while select.select([self.sock], [], [], 0)[0]:
+            self.events.append(self.receive())
+
     def event(self, kind, sandbox=None, worker=None, timeout=DEADLINE):
         end = time.monotonic() + timeout
         while True:
