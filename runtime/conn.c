@@ -272,9 +272,9 @@ void sp_conn_on_timer(struct sp_wheel_entry *entry)
         else
             sp_conn_gone(conn);
     } else if (conn->state == SP_CONN_HEAD && conn->in_len) {
-        sp_request_refuse(conn, 408, "the request took too long to arrive");
+        sp_request_refuse(conn, 408, "the request took too long to arrive (timeout.head)");
     } else if (conn->state == SP_CONN_BODY) {
-        sp_request_refuse(conn, 408, "the request's body took too long to arrive");
+        sp_request_refuse(conn, 408, "the request's body took too long to arrive (timeout.body)");
     } else {
         sp_conn_gone(conn);
     }

@@ -1,6 +1,8 @@
 /* A request coming in: its head, its body, and the moment when the handler gets it. */
 #include "runtime/server-internal.h"
 
+#include <stdio.h>
+
 #include "base/error.h"
 #include "base/mem.h"
 #include "runtime/config.h"
@@ -68,6 +70,17 @@ static uint64_t body_limit(const struct sp_server *server, const struct sp_route
     return server->limits.request_body;
 }
 
+/* The answer names the setting, for the operator that the visitor will ask. */
+static void refuse_body(struct sp_exchange *ex)
+{
+    const char *setting = ex->route->body_limit ? ex->route->body_limit : "limit.request_body";
+    char reason[128] = "this request takes no body";
+
+    if (ex->route->body != SP_BODY_NONE)
+        (void)snprintf(reason, sizeof(reason), "the request's body is too large (%s)", setting);
+    sp_request_refuse(ex->conn, 413, reason);
+}
+
 static void answer_no_route(struct sp_exchange *ex, enum sp_route_result result, const char *allow)
 {
     switch (result) {
@@ -117,7 +130,7 @@ static size_t begin(struct sp_exchange *ex, const char *behind, size_t rest)
         sp_exchange_run(ex);
         return 0;
     } else if (head->body == SP_HTTP_BODY_LENGTH && head->content_length > ex->req->body_limit) {
-        sp_request_refuse(ex->conn, 413, "the request's body is too large");
+        refuse_body(ex);
         return rest;
     } else if (body_is_here(head, rest)) {
         rest = (size_t)head->content_length;
@@ -166,7 +179,7 @@ size_t sp_request_head(struct sp_conn *conn, const char *data, size_t len)
         return len;
     }
     if ((size_t)n > server->limits.head || (n == 0 && len >= server->limits.head)) {
-        sp_request_refuse(conn, 431, "the request's head is too large");
+        sp_request_refuse(conn, 431, "the request's head is too large (limit.head)");
         return len;
     }
     conn->head_seen = n == 0 ? (uint32_t)len : 0;
@@ -230,7 +243,7 @@ static bool take_piece(struct sp_exchange *ex, struct sp_slice piece)
 {
     ex->req->body_seen += piece.len;
     if (ex->req->body_seen > ex->req->body_limit) {
-        sp_request_refuse(ex->conn, 413, "the request's body is too large");
+        refuse_body(ex);
         return false;
     }
     return ex->route->body == SP_BODY_STREAM ? hand_over(ex, piece) : collect(ex, piece);
