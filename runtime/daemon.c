@@ -223,6 +223,7 @@ static void start_store(struct sp_daemon *daemon)
         give_up(daemon, "store", &err);
         return;
     }
+    sp_store_limit(daemon->store, sp_config_size(daemon->config, "store.max_bytes"));
     daemon->auth = sp_auth_new(daemon->store, daemon->config, on_auth_ready, daemon);
 }
 

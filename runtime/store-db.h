@@ -6,6 +6,8 @@
 #ifndef SP_RUNTIME_STORE_DB_H
 #define SP_RUNTIME_STORE_DB_H
 
+#include <stdatomic.h>
+
 #include <sqlite3.h>
 
 #include "base/map.h"
@@ -37,6 +39,7 @@ enum store_statement {
     STORE_S_COMPACTED,
     STORE_S_LEASE_ADD,
     STORE_S_LEASE_END,
+    STORE_S_SIZE,
     STORE_S_COUNT,
 };
 
@@ -49,8 +52,9 @@ struct store_db {
     sqlite3 *sql;
     sqlite3_stmt *statements[STORE_S_COUNT];
     int lock_fd;
-    uint64_t rev;           /* of the last change */
-    uint64_t compacted_rev; /* changes up to here are no longer kept */
+    atomic_uint_fast64_t max_bytes; /* store.max_bytes; 0: none */
+    uint64_t rev;                   /* of the last change */
+    uint64_t compacted_rev;         /* changes up to here are no longer kept */
     int64_t events;
     int64_t event_bytes;
     struct sp_map leases; /* id -> struct store_lease */
@@ -80,6 +84,9 @@ int store_with_numbers(struct store_db *db, enum store_statement which, uint64_t
 
 /* Reads revision and counts from the tables, at start and after a rollback. */
 int store_load_counters(struct store_db *db, struct sp_error *err);
+
+/* Is the database above store.max_bytes, even without the past that watches may go back to? */
+int store_is_full(struct store_db *db, bool *ret, struct sp_error *err);
 
 /* Carries out one request; what went wrong is in its `err`. */
 void store_run_one(struct store_db *db, struct store_request *request, bool with_changes);

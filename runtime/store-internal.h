@@ -94,6 +94,8 @@ struct store_db;
 /* Opens, checks and migrates. Called before the thread starts. */
 int store_db_open(const char *dir, struct store_db **ret, struct sp_error *err);
 void store_db_close(struct store_db *db);
+/* May be called while the thread works. */
+void store_db_limit(struct store_db *db, uint64_t max_bytes);
 
 /*
  * Carries out a list of requests as one SQLite transaction, and if that fails each by itself, so

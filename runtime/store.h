@@ -31,6 +31,8 @@ struct sp_store;
  * (SP_ERR_CONFLICT). Starts the writer thread.
  */
 int sp_store_open(uv_loop_t *loop, const char *dir, struct sp_store **ret, struct sp_error *err);
+/* Above so many bytes of the database (0: any), transactions that put are refused: SP_ERR_LIMIT. */
+void sp_store_limit(struct sp_store *store, uint64_t max_bytes);
 /* Finishes what was asked, stops the thread, then calls `closed`. */
 void sp_store_close(struct sp_store *store, void (*closed)(void *arg), void *arg);
 

@@ -12,6 +12,7 @@
 static bool run_in_group(struct store_db *db, struct store_request *request, bool with_changes)
 {
     uint64_t rev = db->rev;
+    uint64_t compacted_rev = db->compacted_rev;
     int64_t events = db->events;
     int64_t event_bytes = db->event_bytes;
 
@@ -25,6 +26,7 @@ static bool run_in_group(struct store_db *db, struct store_request *request, boo
         return false;
     if (request->err.kind != SP_ERR_NONE) {
         db->rev = rev;
+        db->compacted_rev = compacted_rev;
         db->events = events;
         db->event_bytes = event_bytes;
         if (store_simple(db, STORE_S_ROLLBACK_TO, NULL) < 0)
@@ -45,22 +47,52 @@ static uint64_t trim_cutoff(struct store_db *db, enum store_statement which, int
     return rev < db->rev ? rev : db->rev - 1; /* the newest is where the counter lives */
 }
 
-static int compact(struct store_db *db, struct sp_error *err)
+static int trim(struct store_db *db, uint64_t cutoff, struct sp_error *err)
 {
-    bool by_bytes = db->event_bytes > STORE_EVENT_BYTES_MAX;
-    uint64_t cutoff;
     int r;
 
-    if (db->events <= STORE_EVENTS_KEPT + STORE_EVENTS_SLACK && !by_bytes)
-        return 0;
-    cutoff = by_bytes ? trim_cutoff(db, STORE_S_TRIM_BY_BYTES, STORE_EVENT_BYTES_MAX / 2)
-                      : trim_cutoff(db, STORE_S_TRIM_BY_COUNT, STORE_EVENTS_KEPT);
     if (cutoff <= db->compacted_rev)
         return 0;
     if ((r = store_with_numbers(db, STORE_S_TRIM, cutoff, 0, NULL, err)) < 0 ||
         (r = store_with_numbers(db, STORE_S_COMPACTED, cutoff, 0, NULL, err)) < 0)
         return r;
     return store_load_counters(db, err);
+}
+
+static int is_above(struct store_db *db, bool *ret, struct sp_error *err)
+{
+    STORE_AUTO_RESET sqlite3_stmt *stmt = db->statements[STORE_S_SIZE];
+    uint64_t max = atomic_load(&db->max_bytes);
+
+    *ret = false;
+    if (max == 0)
+        return 0;
+    if (sqlite3_step(stmt) != SQLITE_ROW)
+        return store_sql_error(db, err, "read from the store");
+    *ret = (uint64_t)sqlite3_column_int64(stmt, 0) > max;
+    return 0;
+}
+
+int store_is_full(struct store_db *db, bool *ret, struct sp_error *err)
+{
+    int r = is_above(db, ret, err);
+
+    if (r < 0 || !*ret || db->rev == 0)
+        return r;
+    r = trim(db, db->rev - 1, err); /* the newest is where the counter lives */
+    return r < 0 ? r : is_above(db, ret, err);
+}
+
+static int compact(struct store_db *db, struct sp_error *err)
+{
+    bool by_bytes = db->event_bytes > STORE_EVENT_BYTES_MAX;
+    uint64_t cutoff;
+
+    if (db->events <= STORE_EVENTS_KEPT + STORE_EVENTS_SLACK && !by_bytes)
+        return 0;
+    cutoff = by_bytes ? trim_cutoff(db, STORE_S_TRIM_BY_BYTES, STORE_EVENT_BYTES_MAX / 2)
+                      : trim_cutoff(db, STORE_S_TRIM_BY_COUNT, STORE_EVENTS_KEPT);
+    return trim(db, cutoff, err);
 }
 
 static int run_group(struct store_db *db, struct sp_list *requests, bool with_changes,

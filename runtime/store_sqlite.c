@@ -195,6 +195,11 @@ int store_db_open(const char *dir, struct store_db **ret, struct sp_error *err)
     return 0;
 }
 
+void store_db_limit(struct store_db *db, uint64_t max_bytes)
+{
+    atomic_store(&db->max_bytes, max_bytes);
+}
+
 void store_db_close(struct store_db *db)
 {
     if (!db)

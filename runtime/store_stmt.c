@@ -44,6 +44,8 @@ const char *const store_statement_sql[STORE_S_COUNT] = {
     [STORE_S_COMPACTED] = "UPDATE meta SET value = ?1 WHERE name = 'compacted'",
     [STORE_S_LEASE_ADD] = "INSERT INTO lease (id, ttl_ms) VALUES (?1, ?2)",
     [STORE_S_LEASE_END] = "DELETE FROM lease WHERE id = ?1",
+    [STORE_S_SIZE] = "SELECT (page_count - freelist_count) * page_size"
+                     " FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
 };
 
 int store_sql_error(struct store_db *db, struct sp_error *err, const char *what)

@@ -262,6 +262,11 @@ int sp_store_open(uv_loop_t *loop, const char *dir, struct sp_store **ret, struc
     return 0;
 }
 
+void sp_store_limit(struct sp_store *store, uint64_t max_bytes)
+{
+    store_db_limit(store->db, max_bytes);
+}
+
 void sp_store_close(struct sp_store *store, void (*closed)(void *arg), void *arg)
 {
     struct store_request *request;

@@ -248,6 +248,25 @@ static int finish_change(struct store_db *db, uint64_t rev, int changes, bool wi
     return collect_changes(db, stmt, request);
 }
 
+/* Deleting goes on in a full store: it is how there is room again. */
+static int check_room(struct store_db *db, const struct sp_store_op *ops, size_t n,
+                      struct sp_error *err)
+{
+    bool puts = false;
+    bool full = false;
+    int r;
+
+    for (size_t i = 0; i < n; i++)
+        puts |= ops[i].op == SP_STORE_PUT;
+    if (!puts)
+        return 0;
+    r = store_is_full(db, &full, err);
+    if (r < 0 || !full)
+        return r;
+    return sp_error_set(err, SP_ERR_LIMIT, 0,
+                        "write to the store: it is above its limit (store.max_bytes)");
+}
+
 static int run_txn(struct store_db *db, struct store_request *request, bool with_changes)
 {
     const struct sp_store_txn *txn = &request->txn;
@@ -262,6 +281,9 @@ static int run_txn(struct store_db *db, struct store_request *request, bool with
         if ((r = compare_holds(db, &txn->compares[i], &holds, &request->err)) < 0)
             return r;
     request->succeeded = holds;
+    if ((r = check_room(db, holds ? txn->then : txn->otherwise,
+                        holds ? txn->n_then : txn->n_otherwise, &request->err)) < 0)
+        return r;
     r = apply(db, holds ? txn->then : txn->otherwise, holds ? txn->n_then : txn->n_otherwise, rev,
               &changes, &request->err);
     return r < 0 ? r : finish_change(db, rev, changes, with_changes, request);
