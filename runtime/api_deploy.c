@@ -34,7 +34,9 @@ struct deploy {
     char value[256];
     size_t value_len;
     bool is_private;
-    bool over; /* the closing delimiter has been read */
+    bool by_admin;
+    bool counted; /* in daemon->deploys */
+    bool over;    /* the closing delimiter has been read */
     bool created;
     struct sp_card card;
 };
@@ -43,6 +45,7 @@ static void deploy_free(void *arg)
 {
     struct deploy *deploy = arg;
 
+    deploy->daemon->deploys -= deploy->counted;
     sp_staging_free(deploy->staging);
     free(deploy);
 }
@@ -144,7 +147,8 @@ static void on_snapshot(void *arg, const struct sp_error *err, const char *hash)
                                          .name = deploy->name,
                                          .snapshot = hash,
                                          .card = &deploy->card,
-                                         .is_private = deploy->is_private},
+                                         .is_private = deploy->is_private,
+                                         .unlimited = deploy->by_admin},
                      reply_stored, deploy);
 }
 
@@ -181,12 +185,11 @@ static int check_version(struct deploy *deploy, struct sp_error *err)
 static void finish(struct deploy *deploy)
 {
     struct sp_error err = {0};
+    int r = deploy->over ? check_version(deploy, &err)
+                         : sp_error_set(&err, SP_ERR_INVALID, 0,
+                                        "the form ends before its closing delimiter");
 
-    if (!deploy->over)
-        (void)sp_error_set(&err, SP_ERR_INVALID, 0, "the form ends before its closing delimiter");
-    else
-        (void)check_version(deploy, &err);
-    if (err.kind != SP_ERR_NONE && err.kind != SP_ERR_NOT_FOUND && err.kind != SP_ERR_LIMIT) {
+    if (r < 0) {
         reply_stored(deploy, &err, NULL);
         return;
     }
@@ -248,8 +251,18 @@ void sp_api_space_deploy(struct sp_exchange *ex)
 
     if (!check_target(ex, owner, name))
         return;
+    if (daemon->deploys >= sp_config_int(daemon->config, "deploy.parallel")) {
+        sp_reply_header(ex, "Retry-After", "5");
+        sp_reply_problem(ex, 503, "unavailable",
+                         "%u versions are being received already (deploy.parallel), try again soon",
+                         daemon->deploys);
+        return;
+    }
     deploy = sp_new0(struct deploy);
     deploy->daemon = daemon;
+    deploy->by_admin = sp_gate_user(ex)->is_admin;
+    deploy->counted = true;
+    daemon->deploys++;
     deploy->exchange = sp_exchange_id(ex);
     (void)snprintf(deploy->owner, sizeof(deploy->owner), "%s", owner);
     (void)snprintf(deploy->name, sizeof(deploy->name), "%s", name);

@@ -404,6 +404,7 @@ void sp_api_space_duplicate(struct sp_exchange *ex)
                                          .card = &version->card,
                                          .is_private = is_private,
                                          .origin = origin,
-                                         .must_be_new = true},
+                                         .must_be_new = true,
+                                         .unlimited = user->is_admin},
                      reply_duplicated, sp_later_new(ex));
 }

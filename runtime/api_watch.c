@@ -30,7 +30,9 @@ struct watch {
     struct sp_exchange *ex; /* NULL once over */
     uint64_t space;
     struct sp_spaces *spaces;
+    struct sp_daemon *daemon;
     struct sp_applog_follower *follower; /* logs only */
+    bool is_wait;                        /* counted in daemon->api_waits */
     bool is_stream;
     bool wants_queue; /* events only */
     bool queue_changed;
@@ -47,6 +49,7 @@ static void over(struct watch *watch)
 {
     if (!watch->ex)
         return;
+    watch->daemon->api_waits -= watch->is_wait;
     watch->ex = NULL;
     sp_space_unwatch(&watch->watcher);
     if (watch->follower)
@@ -77,8 +80,9 @@ static struct watch *watch_new(struct sp_exchange *ex, struct sp_space *space)
     watch->ex = ex;
     watch->space = space->id;
     watch->spaces = space->all;
+    watch->daemon = sp_daemon_of(ex);
     sp_list_init(&watch->watcher.node);
-    (void)uv_timer_init(sp_daemon_of(ex)->loop, &watch->timer);
+    (void)uv_timer_init(watch->daemon->loop, &watch->timer);
     watch->timer.data = watch;
     sp_exchange_on_gone(ex, on_gone, watch);
     return watch;
@@ -140,15 +144,19 @@ static void on_runtime_timeout(uv_timer_t *timer)
 void sp_api_space_runtime(struct sp_exchange *ex)
 {
     struct sp_space *space = sp_gate_space(ex);
+    struct sp_daemon *daemon = sp_daemon_of(ex);
     struct watch *watch;
 
     if (!sp_http_query(sp_exchange_request(ex)->query, "wait").ptr ||
-        sp_stage_is_final(space->stage)) {
+        sp_stage_is_final(space->stage) ||
+        daemon->api_waits >= sp_config_int(daemon->config, "limit.api_wait")) {
         sp_reply_json(ex, 200, sp_space_runtime_json(ex, space));
         return;
     }
     sp_exchange_keep(ex);
     watch = watch_new(ex, space);
+    watch->is_wait = true;
+    daemon->api_waits++;
     watch->watcher.changed = on_runtime_change;
     sp_space_watch(space, &watch->watcher);
     (void)uv_timer_start(&watch->timer, on_runtime_timeout, WAIT_MAX_MS, 0);
@@ -277,10 +285,15 @@ void sp_api_space_logs(struct sp_exchange *ex)
 {
     struct sp_slice query = sp_exchange_request(ex)->query;
     struct sp_space *space = sp_gate_space(ex);
+    const struct sp_config *config = sp_daemon_of(ex)->config;
     bool follow = sp_slice_eq_str(sp_http_query(query, "follow"), "1");
     struct watch *watch;
     uint64_t lines = 500;
 
+    if (follow && sp_applog_followers(space->log) >= sp_config_int(config, "limit.log_followers")) {
+        sp_reply_problem(ex, 429, "limit", "too many follow this output (limit.log_followers)");
+        return;
+    }
     (void)sp_parse_u64(sp_http_query(query, "lines"), 5000, &lines);
     watch = watch_new(ex, space);
     start_stream(watch);

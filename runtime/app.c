@@ -254,7 +254,7 @@ static void read_limits(struct sp_app_limits *limit, const struct sp_config *con
     limit->sessions = sp_config_int(config, "limit.sessions");
     limit->session_events = sp_config_int(config, "limit.session_events");
     limit->waiting = sp_config_int(config, "limit.waiting");
-    limit->held = sp_config_int(config, "limit.api_wait");
+    limit->held = sp_config_int(config, "limit.held");
     limit->result_memory = sp_config_size(config, "limit.result_memory");
     limit->replay = sp_config_size(config, "limit.replay");
     limit->worker_line = sp_config_size(config, "limit.worker_line");

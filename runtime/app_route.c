@@ -116,12 +116,15 @@ void sp_app_describe(const struct sp_app_space *space, char *ret, size_t size)
         hooks->describe(hooks->arg, space->id, ret, size);
 }
 
-static void reply_not_served(struct sp_app_space *space, struct sp_exchange *ex)
+static void reply_not_served(struct sp_app_space *space, struct sp_exchange *ex, const char *also)
 {
-    char why[300];
+    char why[400];
+    size_t len;
     struct sp_buf body SP_AUTO_BUF = {0};
 
-    sp_app_describe(space, why, sizeof(why));
+    sp_app_describe(space, why, 300);
+    len = strlen(why);
+    (void)snprintf(why + len, sizeof(why) - len, "%s", also);
     sp_buf_init(&body, 0);
     (void)sp_buf_append_str(&body, "{\"detail\":");
     (void)sp_buf_append_json_string(&body, sp_slice_str(why));
@@ -150,8 +153,12 @@ void sp_app_hold(struct sp_app_space *space, struct sp_exchange *ex)
     struct sp_apps *apps = space->apps;
     struct held *held;
 
-    if (!is_starting(space) || apps->n_held >= apps->limit.held) {
-        reply_not_served(space, ex);
+    if (!is_starting(space)) {
+        reply_not_served(space, ex, "");
+        return;
+    }
+    if (apps->n_held >= apps->limit.held) {
+        reply_not_served(space, ex, " Too many requests wait for apps to start (limit.held).");
         return;
     }
     held = sp_new0(struct held);
@@ -196,7 +203,7 @@ void sp_app_release_held(struct sp_app_space *space)
         if (serves)
             sp_apps_handle(space->apps, ex);
         else
-            reply_not_served(space, ex);
+            reply_not_served(space, ex, "");
     }
 }
 
@@ -210,7 +217,7 @@ void sp_app_alarm_hold(void *arg, struct sp_alarm *alarm)
         return;
     ex = take_held(held);
     if (space)
-        reply_not_served(space, ex);
+        reply_not_served(space, ex, "");
 }
 
 /* --- other origins ---------------------------------------------------------------------------- */

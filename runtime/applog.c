@@ -429,6 +429,16 @@ struct sp_applog_follower *sp_applog_follow(struct sp_applog *log, sp_applog_lin
     return follower;
 }
 
+size_t sp_applog_followers(const struct sp_applog *log)
+{
+    size_t n = 0;
+
+    SP_LIST_EACH (follower, &log->followers, struct sp_applog_follower, node) {
+        n += follower->each != NULL;
+    }
+    return n;
+}
+
 void sp_applog_unfollow(struct sp_applog_follower *follower)
 {
     if (!follower)

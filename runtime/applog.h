@@ -44,6 +44,8 @@ struct sp_applog_follower;
 /* `end` is called once when the log is closed; not after unfollow. */
 struct sp_applog_follower *sp_applog_follow(struct sp_applog *log, sp_applog_line_fn *each,
                                             void (*end)(void *arg), void *arg);
+/* How many follow now. */
+size_t sp_applog_followers(const struct sp_applog *log);
 void sp_applog_unfollow(struct sp_applog_follower *follower);
 
 #endif

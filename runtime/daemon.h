@@ -45,6 +45,8 @@ struct sp_daemon {
     uv_signal_t on_term;
     uv_signal_t on_int;
     uint64_t began_ms;
+    unsigned deploys;   /* being received: deploy.parallel */
+    unsigned api_waits; /* answers held back: limit.api_wait */
     int launcher_fd;
     int port;
     bool spaces_loaded;

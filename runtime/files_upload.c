@@ -34,7 +34,6 @@ struct upload {
     struct sp_buf made;  /* folders made, 32 digits each: removed when it fails */
     struct sp_buf reply; /* the JSON list so far */
     uint64_t bytes;
-    uint64_t left; /* of the Space's quota */
     unsigned n_files;
     bool writing;
     bool input_ended;
@@ -208,12 +207,22 @@ static void write_piece(struct upload *up)
     }
 }
 
+/* Uploads that run at the same time share what is left of the Space's quota. */
+static bool is_full(const struct upload *up)
+{
+    uint64_t used = sp_files_used(up->files, up->space);
+
+    SP_LIST_EACH (other, &up->files->uploads, struct upload, node)
+        used += other->space == up->space && !other->over ? other->bytes : 0;
+    return used > up->files->apps->limit.files_per_space;
+}
+
 static bool take_data(struct upload *up)
 {
     if (up->fd < 0)
         return true;
     up->bytes += up->parser.data.len;
-    if (up->bytes > up->left) {
+    if (is_full(up)) {
         fail(up, 413, "The app's files are above their limit (limit.files_per_space).");
         return false;
     }
@@ -289,7 +298,6 @@ static bool on_data(struct sp_exchange *ex, void *arg, struct sp_slice piece)
 static struct upload *upload_new(struct sp_app_space *space, struct sp_exchange *ex, int space_fd)
 {
     struct sp_files *files = space->apps->files;
-    uint64_t used = sp_files_used(files, space->id);
     struct upload *up = sp_new0(struct upload);
 
     up->files = files;
@@ -298,8 +306,6 @@ static struct upload *upload_new(struct sp_app_space *space, struct sp_exchange 
     up->fd = -1;
     up->server = sp_exchange_server(ex);
     up->ex = sp_exchange_id(ex);
-    up->left =
-        used < space->apps->limit.files_per_space ? space->apps->limit.files_per_space - used : 0;
     sp_buf_init(&up->in, 0);
     sp_buf_init(&up->made, 0);
     sp_buf_init(&up->reply, 0);

@@ -11,11 +11,10 @@
 #include "runtime/config.h"
 #include "runtime/spaces.h"
 
-#define PARALLEL_STARTS  4     /* instances that load at the same time on this host */
-#define CRASHES_MAX      5     /* in a row, then RUNTIME_ERROR until somebody acts */
-#define LONG_LIFE_MS     60000 /* a version that served this long starts a new row */
-#define BACKOFF_FIRST_MS 500
-#define NOT_A_STAGE      SP_STAGE_COUNT
+#define PARALLEL_STARTS 4     /* instances that load at the same time on this host */
+#define CRASHES_MAX     5     /* in a row, then RUNTIME_ERROR until somebody acts */
+#define LONG_LIFE_MS    60000 /* a version that served this long starts a new row */
+#define NOT_A_STAGE     SP_STAGE_COUNT
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
@@ -193,6 +192,15 @@ static bool start_next(struct sp_space *space)
     return true;
 }
 
+/* Doubles with each crash; one too many ends it, so that the shift stays small. */
+static uint64_t backoff_ms(const struct sp_space *space)
+{
+    uint64_t ms = sp_config_duration(space->all->config, "space.backoff") << (space->crashes - 1);
+    uint64_t most = sp_config_duration(space->all->config, "space.backoff_max");
+
+    return ms < most ? ms : most;
+}
+
 static void on_backoff(uv_timer_t *timer)
 {
     sp_space_step(timer->data, SP_SPACE_BACKOFF_OVER, NOT_A_STAGE, "");
@@ -313,7 +321,7 @@ static void step_exited(struct sp_space *space, const char *reason)
     }
     why = sp_asprintf("%.300s; it is started again", reason);
     set_stage(space, SP_STAGE_APP_STARTING, why);
-    (void)uv_timer_start(&space->backoff, on_backoff, BACKOFF_FIRST_MS << (space->crashes - 1), 0);
+    (void)uv_timer_start(&space->backoff, on_backoff, backoff_ms(space), 0);
 }
 
 static void step_end(struct sp_space *space, enum sp_stage stage, const char *reason,

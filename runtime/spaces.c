@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -216,6 +217,7 @@ void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct
     sp_map_init(&all->by_id);
     sp_map_init(&all->by_name);
     sp_map_init(&all->pinned);
+    sp_list_init(&all->creating);
     *load = (struct load){all, ready, arg};
     if (sp_store_range(all->store, KEY_SPACES, true, 0, on_loaded, load, &err) < 0) {
         free(load);
@@ -331,6 +333,7 @@ void sp_spaces_save(struct sp_space *space)
 
 /* A change under way: what is stored first and done to the live Space after. */
 struct change {
+    struct sp_list node; /* in sp_spaces.creating, or nowhere */
     struct sp_spaces *all;
     uint64_t id;
     struct sp_space *fresh; /* a Space that does not exist before the transaction */
@@ -377,6 +380,8 @@ static void on_changed(void *arg, const struct sp_error *err, bool succeeded, ui
     struct sp_error own = {0};
 
     (void)rev;
+    if (change.fresh)
+        sp_list_remove(&((struct change *)arg)->node);
     free(arg);
     if (!err && !succeeded) {
         (void)sp_error_set(&own, change.fresh ? SP_ERR_CONFLICT : SP_ERR_NOT_FOUND, 0,
@@ -475,6 +480,24 @@ static struct sp_space *make_space(const struct sp_deploy *deploy)
     return space;
 }
 
+/* Those that are being stored count: many at once must not get past the limit together. */
+static int check_owner(struct sp_spaces *all, const char *owner, struct sp_error *err)
+{
+    uint64_t max = sp_config_int(all->config, "spaces.max_per_user");
+    uint64_t n = 0;
+
+    SP_LIST_EACH (space, &all->list, struct sp_space, node)
+        n += space->stage != SP_STAGE_DELETING && strcasecmp(space->owner, owner) == 0;
+    SP_LIST_EACH (change, &all->creating, struct change, node)
+        n += strcasecmp(change->fresh->owner, owner) == 0;
+    if (n < max)
+        return 0;
+    return sp_error_set(err, SP_ERR_LIMIT, 0,
+                        "%s has %llu Spaces, which is the limit (spaces.max_per_user): delete one "
+                        "first",
+                        owner, (unsigned long long)n);
+}
+
 static void deploy_fresh(struct change *change, const struct sp_deploy *deploy)
 {
     SP_AUTO_FREE char *by_name = name_key(deploy->owner, deploy->name);
@@ -484,9 +507,11 @@ static void deploy_fresh(struct change *change, const struct sp_deploy *deploy)
     struct sp_error err = {0};
     char hex[17];
     size_t len;
+    int r = deploy->unlimited ? 0 : check_owner(change->all, deploy->owner, &err);
 
     change->fresh = make_space(deploy);
-    if (make_folders(change->fresh->id, &err) < 0) {
+    sp_list_append(&change->all->creating, &change->node);
+    if (r < 0 || make_folders(change->fresh->id, &err) < 0) {
         on_changed(change, &err, false, 0);
         return;
     }

@@ -29,8 +29,9 @@ struct sp_spaces {
     struct sp_list list; /* newest first */
     struct sp_map by_id;
     struct sp_map by_name; /* "owner/name" in lower case: ids are matched without regard to case */
-    struct sp_map pinned;  /* snapshot -> how many deploys are about to refer to it */
-    unsigned starting;     /* instances between start and READY/FAILED */
+    struct sp_list creating; /* changes that make a Space and are not stored yet */
+    struct sp_map pinned;    /* snapshot -> how many deploys are about to refer to it */
+    unsigned starting;       /* instances between start and READY/FAILED */
     bool stopping;
     void (*on_stopped)(void *arg);
     void *on_stopped_arg;
@@ -69,6 +70,7 @@ struct sp_deploy {
     bool is_private;
     const char *origin; /* "a/b" for a duplicate, else NULL */
     bool must_be_new;   /* SP_ERR_CONFLICT when the name is taken */
+    bool unlimited;     /* spaces.max_per_user does not count: an admin asks */
 };
 void sp_spaces_deploy(struct sp_spaces *all, const struct sp_deploy *deploy, sp_spaces_fn *done,
                       void *arg);
