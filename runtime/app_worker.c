@@ -38,8 +38,10 @@ void sp_app_worker_break(struct sp_app_worker *worker, const char *why)
 {
     if (!worker->conn)
         return;
-    sp_log(SP_LOG_WARN, "worker.broken", "space=%s/%s worker=%llu why=%s", worker->space->owner,
-           worker->space->name, (unsigned long long)worker->id, sp_log_quoted(why));
+    /* One that is being retired was asked to go. */
+    sp_log(worker->draining ? SP_LOG_DEBUG : SP_LOG_WARN, "worker.broken",
+           "space=%s/%s worker=%llu why=%s", worker->space->owner, worker->space->name,
+           (unsigned long long)worker->id, sp_log_quoted(why));
     sp_worker_close(worker->conn);
     worker->conn = NULL;
     sp_alarm_clear(&worker->ping);
