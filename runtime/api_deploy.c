@@ -67,7 +67,7 @@ static int begin_part(struct deploy *deploy, struct sp_error *err)
         return sp_staging_file(deploy->staging, sp_slice_str(mp->filename), err);
     if (strlen(mp->name) >= sizeof(deploy->field))
         return sp_error_set(err, SP_ERR_INVALID, 0, "a form field has a name that is too long");
-    (void)snprintf(deploy->field, sizeof(deploy->field), "%s", mp->name);
+    (void)snprintf(deploy->field, sizeof(deploy->field), "%.63s", mp->name);
     return 0;
 }
 
