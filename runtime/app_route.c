@@ -324,8 +324,8 @@ void sp_apps_handle(struct sp_apps *apps, struct sp_exchange *ex)
     }
     if (strncmp(rest, "gradio_api/", strlen("gradio_api/")) == 0)
         rest += strlen("gradio_api/");
-    /* The rows that stream their body end in /upload and have no rest. */
-    if (*rest == '\0' && req->method == SP_HTTP_POST)
+    /* The rows of routes.c that stream their body are those of /upload. */
+    if (sp_exchange_route(ex)->body == SP_BODY_STREAM)
         sp_app_upload(space, ex, "");
     else
         dispatch(space, ex, rest, req->method);
