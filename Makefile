@@ -29,7 +29,7 @@ endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
         -Wwrite-strings -Wformat=2 -Wno-format-nonliteral -Wvla -Wundef
 CFLAGS_ALL  = -std=gnu17 $(WARN) $(OPT) $(SANFLAGS) -fstack-protector-strong -fPIE -pthread \
-              -D_GNU_SOURCE -DSP_VERSION='"$(VERSION)"' -DSP_PREFIX='"$(PREFIX)"' -I. -I$(BUILD) \
+              -D_GNU_SOURCE -DSP_VERSION=\"$(VERSION)\" -DSP_PREFIX=\"$(PREFIX)\" -I. -I$(BUILD) \
               $(CPPFLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(SANFLAGS) -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
@@ -76,7 +76,11 @@ $(BUILD)/.sdk-compiled: $(shell find sdk/python -name '*.py' -not -path '*/tests
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-$(BUILD)/obj/%.o: %.c
+# Other flags, another compiler: everything is built anew.
+FLAGS := $(CC) $(CFLAGS_ALL)
+$(shell mkdir -p $(BUILD); echo '$(FLAGS)' | cmp -s - $(BUILD)/.flags || echo '$(FLAGS)' > $(BUILD)/.flags)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	@$(CC) $(CFLAGS_ALL) -include base/banned.h -MMD -MP -c $< -o $@

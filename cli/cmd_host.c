@@ -40,7 +40,8 @@ int sp_cli_cmd_doctor(struct sp_cli *cli, struct sp_error *err)
         return r;
     checks = json_object_get(reply.json, "checks");
     json_array_foreach (checks, i, check)
-        n_bad += !json_is_true(json_object_get(check, "ok"));
+        n_bad += !json_is_true(json_object_get(check, "ok")) &&
+                 !json_is_false(json_object_get(check, "required"));
     if (!sp_cli_print_json(cli, reply.json)) {
         printf("spacesd %s\n\n", sp_cli_str(reply.json, "version"));
         print_checks(cli, checks);

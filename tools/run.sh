@@ -46,7 +46,11 @@ for dir in examples/*/; do
     fi
 done
 
-"$build/spaces" doctor --banner 2>/dev/null || :
+if "$build/spaces" doctor -o json 2>/dev/null | grep -Eq '"weak_sandbox": *true'; then
+    echo
+    echo "  WARNING: this host cannot isolate apps completely; they run all the same (--allow-weak-sandbox)."
+    echo "  Run no code here that you do not trust. What is missing, and how to mend it: $build/spaces doctor"
+fi
 echo
 echo "  Spaces:  $SPACES_URL"
 echo "  Sign in: $("$build/spaces" login-link admin)"

@@ -21,8 +21,9 @@ for cc in gcc clang; do
         echo "$cc $opt: $line"
         first=${first:-$line}
         if [ "$line" != "$first" ]; then
-            echo "sched-same: $cc $opt decides otherwise" >&2
+            echo "not ok 1 - the scheduler decides alike with every compiler: $cc $opt does not"
             exit 1
         fi
     done
 done
+echo "ok 1 - the scheduler decides alike with every compiler"

@@ -62,7 +62,7 @@ async function visitor(path, options = {}) {
 const shot = (page, name) => SHOTS ? page.screenshot({ path: join(SHOTS, `${name}.png`) }) : null;
 
 const value = (page, text) => page.waitForFunction((wanted) =>
-  [...document.querySelector('space-app').shadowRoot.querySelectorAll('textarea,input')].some((i) => i.value.includes(wanted)), text);
+  [...(document.querySelector('space-app')?.shadowRoot?.querySelectorAll('textarea,input') ?? [])].some((i) => i.value.includes(wanted)), text);
 
 async function leave(page) {
   const trouble = page.trouble;
