@@ -59,6 +59,8 @@ enum sp_app_alarm {
     SP_ALARM_IDLE,     /* session: nothing waits and nothing is kept */
     SP_ALARM_RESULT,   /* event: kept long enough; the list is in the order of ending */
     SP_ALARM_DETACHED, /* event: nobody came to fetch it */
+    SP_ALARM_FOLLOWED, /* event: a heartbeat for who follows it by GET /call */
+    SP_ALARM_PUBLISH,  /* event: its next progress may be told */
     SP_ALARM_HOLD,     /* held request */
     SP_ALARM_PING,     /* worker */
     SP_ALARM_SOCKET,   /* legacy WebSocket that owes us a message */
@@ -264,8 +266,10 @@ struct sp_app_event {
     bool reply_later : 1; /* its join is answered when close_stream has left */
     bool doomed : 1;      /* free as soon as nothing refers to it */
     bool wants_credit : 1;
-    char *ref;   /* live: the client's name for it */
-    char *error; /* LOST: the sentence */
+    bool progress_due : 1; /* `progress` has not been told */
+    char *ref;             /* live: the client's name for it */
+    char *progress;        /* live: the newest progress_data while it runs */
+    char *error;           /* LOST: the sentence */
 };
 
 /* --- sessions --------------------------------------------------------------------------------- */
@@ -425,6 +429,8 @@ struct sp_app_session *sp_session_find(struct sp_app_space *space, struct sp_sli
 struct sp_app_session *sp_session_need(struct sp_app_space *space, struct sp_slice name);
 /* How requests of a Gradio session are shown on its stream. */
 extern const struct sp_event_view sp_session_view;
+/* Its visitor has come after a restart. */
+void sp_session_claim(struct sp_app_session *session);
 /* The exchange becomes the session's stream. */
 void sp_session_attach(struct sp_app_session *session, struct sp_exchange *ex);
 /*
@@ -482,6 +488,8 @@ sp_app_handler_fn sp_gradio_config, sp_gradio_info, sp_gradio_join, sp_gradio_da
 extern const struct sp_event_view sp_live_view;
 void sp_live_free(struct sp_live *live);
 bool sp_live_attached(const struct sp_live *live);
+/* Bytes kept for a resume. */
+uint64_t sp_live_kept(const struct sp_live *live);
 void sp_live_flush(struct sp_app_session *session);
 void sp_live_stage(struct sp_app_session *session);
 void sp_live_bye(struct sp_app_session *session, const char *reason);
@@ -489,6 +497,8 @@ void sp_live_bye(struct sp_app_session *session, const char *reason);
 const char *sp_live_secret(const struct sp_live *live);
 void sp_live_restore(struct sp_app_session *session, const char *secret);
 
+void sp_gradio_fetch_alarm(void *arg, struct sp_alarm *alarm);
+void sp_live_publish_alarm(void *arg, struct sp_alarm *alarm);
 void sp_gradio_ws_alarm(void *arg, struct sp_alarm *alarm);
 void sp_gradio_alive_alarm(void *arg, struct sp_alarm *alarm);
 

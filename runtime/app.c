@@ -229,6 +229,17 @@ void sp_apps_queue_counts(struct sp_apps *apps, uint64_t space_id, uint32_t *ret
     *ret_running = totals.running;
 }
 
+static uint64_t buffered_bytes(const struct sp_app_space *space)
+{
+    const struct sp_app_session *session;
+    uint64_t sum = 0;
+    size_t cursor = 0;
+
+    while ((session = sp_map_next(&space->sessions, &cursor, NULL)))
+        sum += session->pending.len + (session->live ? sp_live_kept(session->live) : 0);
+    return sum;
+}
+
 void sp_apps_stats(const struct sp_apps *apps, struct sp_apps_stats *ret)
 {
     size_t cursor = 0;
@@ -236,6 +247,7 @@ void sp_apps_stats(const struct sp_apps *apps, struct sp_apps_stats *ret)
 
     *ret = apps->stats;
     ret->sessions = apps->n_sessions;
+    ret->buffered_bytes = apps->result_bytes;
     ret->waiting = ret->running = 0;
     while ((space = sp_map_next(&apps->spaces, &cursor, NULL))) {
         struct sp_sched_totals totals = {0};
@@ -244,6 +256,7 @@ void sp_apps_stats(const struct sp_apps *apps, struct sp_apps_stats *ret)
             ret->waiting += totals.waiting;
             ret->running += totals.running;
         }
+        ret->buffered_bytes += buffered_bytes(space);
     }
 }
 
@@ -280,6 +293,8 @@ static void init_alarms(struct sp_apps *apps)
         [SP_ALARM_IDLE] = {.after_ms = limit->result_ttl_ms, .fire = sp_session_alarm},
         [SP_ALARM_RESULT] = {.after_ms = limit->result_ttl_ms, .fire = sp_event_alarm_result},
         [SP_ALARM_DETACHED] = {.after_ms = limit->detached_ms, .fire = sp_event_alarm_detached},
+        [SP_ALARM_FOLLOWED] = {.after_ms = SP_APP_BEAT_MS, .fire = sp_gradio_fetch_alarm},
+        [SP_ALARM_PUBLISH] = {.after_ms = limit->publish_ms, .fire = sp_live_publish_alarm},
         [SP_ALARM_HOLD] = {.after_ms = SP_APP_HOLD_MS, .fire = sp_app_alarm_hold},
         [SP_ALARM_PING] = {.after_ms = SP_APP_BEAT_MS, .fire = sp_app_worker_alarm},
         [SP_ALARM_SOCKET] = {.after_ms = SP_APP_BEAT_MS, .fire = sp_gradio_ws_alarm},

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/journal.h"
-#include "runtime/server.h"
 
 /* --- birth and death -------------------------------------------------------------------------- */
 
@@ -51,6 +50,7 @@ void sp_event_free(struct sp_app_event *ev)
     free(ev->call);
     free(ev->result);
     free(ev->ref);
+    free(ev->progress);
     free(ev->error);
     free(ev);
 }
@@ -122,14 +122,8 @@ void sp_event_alarm_result(void *arg, struct sp_alarm *alarm)
 
 void sp_event_alarm_detached(void *arg, struct sp_alarm *alarm)
 {
-    struct sp_app_event *ev = SP_CONTAINER(alarm, struct sp_app_event, alarm);
-    struct sp_apps *apps = arg;
-
-    /* Somebody follows it by GET /call: look again later. */
-    if (ev->kind == SP_EVENT_CALL && ev->view && sp_exchange_find(apps->server, ev->by.ex))
-        sp_alarm_set(&apps->alarms, SP_ALARM_DETACHED, alarm);
-    else
-        sp_app_event_cancel(ev);
+    (void)arg;
+    sp_app_event_cancel(SP_CONTAINER(alarm, struct sp_app_event, alarm));
 }
 
 struct sp_app_event *sp_app_event_find(struct sp_app_space *space, const struct sp_id *id)
@@ -280,6 +274,15 @@ static bool enqueue(struct sp_app_event *ev, struct sp_app_refused *refused)
     return false;
 }
 
+/* A function may stop others of the same visitor: the event listener's `cancels`. */
+static void cancel_others(struct sp_app_event *ev, const struct sp_worker_function *fn)
+{
+    for (size_t i = 0; i < fn->n_cancels; i++)
+        SP_LIST_EACH (other, &ev->session->events, struct sp_app_event, in_session)
+            if (other != ev && other->fn == fn->cancels[i])
+                sp_app_event_cancel(other);
+}
+
 struct sp_app_event *sp_app_join(struct sp_apps *apps, const struct sp_app_join *join,
                                  struct sp_app_refused *refused)
 {
@@ -308,6 +311,7 @@ struct sp_app_event *sp_app_join(struct sp_apps *apps, const struct sp_app_join 
     }
     apps->stats.refused--;
     apps->stats.joined++;
+    cancel_others(ev, join->fn);
     sp_app_queue_changed(join->session->space);
     if (ev->accepted)
         sp_event_catch_up(ev);
@@ -545,6 +549,9 @@ static void finish_result(struct sp_app_event *ev)
     ev->out = NULL;
     free(ev->call);
     ev->call = NULL;
+    free(ev->progress);
+    ev->progress = NULL;
+    ev->progress_due = false;
 }
 
 static void end(struct sp_app_event *ev, enum sp_sched_outcome outcome)

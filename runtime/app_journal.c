@@ -181,8 +181,11 @@ static struct sp_app_event *restore(struct sp_apps *apps, const struct sp_journa
     int64_t age_ms = sp_clock_wall_ms() - entry->accepted_ms;
     struct sp_app_event *ev;
 
-    if (!session)
+    if (!session) {
+        sp_log(SP_LOG_ERROR, "journal.not_restored", "space=%llu why=limit.sessions",
+               (unsigned long long)entry->space);
         return NULL;
+    }
     session->restored = session->lossy = true;
     if (meta->secret[0] && !session->live)
         sp_live_restore(session, meta->secret);

@@ -24,7 +24,7 @@ struct sp_files {
 
 /* Bytes that the Space's files take: from the last sweep, plus what was uploaded since. */
 uint64_t sp_files_used(const struct sp_files *files, uint64_t space);
-void sp_files_add_used(struct sp_files *files, uint64_t space, uint64_t bytes);
+void sp_files_add_used(struct sp_files *files, uint64_t space, int64_t bytes);
 /* Looks for files whose time is over, now and again while there are any. */
 void sp_files_watch(struct sp_files *files);
 /* When the last upload or sweep has let go: frees. */

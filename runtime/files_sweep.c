@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,14 +88,17 @@ static uint64_t sweep_kind(const struct sweep *sweep, int space_fd, const char *
     return sum;
 }
 
-static uint64_t sweep_space(struct sweep *sweep, int space_fd)
+static uint64_t sweep_space(struct sweep *sweep, uint64_t space, int space_fd)
 {
     uint64_t uploads = sweep_kind(sweep, space_fd, "u", sweep->upload_ttl_ms, &sweep->found);
     uint64_t outputs = sweep_kind(sweep, space_fd, "o", sweep->output_ttl_ms, &sweep->found);
 
     /* An app that writes past its limit loses what is older than a minute. */
-    if (uploads + outputs > sweep->limit)
+    if (uploads + outputs > sweep->limit) {
+        sp_log(SP_LOG_WARN, "files.above_limit", "space=%016" PRIx64 " bytes=%llu setting=%s", space,
+               (unsigned long long)(uploads + outputs), "limit.files_per_space");
         outputs = sweep_kind(sweep, space_fd, "o", 60000, &sweep->found);
+    }
     return uploads + outputs;
 }
 
@@ -113,7 +117,7 @@ static void on_work(uv_work_t *work)
             continue;
         fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd >= 0)
-            (void)sp_map_put_u64(&sweep->used, space, (void *)(sweep_space(sweep, fd) + 1));
+            (void)sp_map_put_u64(&sweep->used, space, (void *)(sweep_space(sweep, space, fd) + 1));
     }
     if (dir)
         (void)closedir(dir);
@@ -183,9 +187,12 @@ uint64_t sp_files_used(const struct sp_files *files, uint64_t space)
     return used ? used - 1 : 0;
 }
 
-void sp_files_add_used(struct sp_files *files, uint64_t space, uint64_t bytes)
+void sp_files_add_used(struct sp_files *files, uint64_t space, int64_t bytes)
 {
-    uint64_t used = sp_files_used(files, space) + bytes;
+    uint64_t used = sp_files_used(files, space);
+
+    /* A sweep may have counted anew in between: never below nothing. */
+    used = bytes < 0 && used < (uint64_t)-bytes ? 0 : used + (uint64_t)bytes;
 
     (void)sp_map_put_u64(&files->used, space, (void *)(used + 1));
 }
@@ -236,7 +243,8 @@ struct sp_files *sp_files_new(struct sp_apps *apps)
     (void)uv_timer_init(apps->loop, &files->timer);
     files->timer.data = files;
     files->timer_open = true;
-    sp_files_watch(files); /* what an earlier run has left */
+    /* At once: what an earlier run has left counts, and may be over. */
+    (void)uv_timer_start(&files->timer, on_timer, 0, 0);
     return files;
 }
 

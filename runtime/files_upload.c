@@ -71,10 +71,10 @@ static void upload_free(struct upload *up)
 static void end(struct upload *up, bool keep)
 {
     up->over = true;
-    if (!keep)
+    if (!keep) {
         remove_made(up);
-    else
-        sp_files_add_used(up->files, up->space, up->bytes);
+        sp_files_add_used(up->files, up->space, -(int64_t)up->bytes);
+    }
     if (!up->writing)
         upload_free(up);
 }
@@ -226,6 +226,9 @@ static bool take_data(struct upload *up)
         fail(up, 413, "The app's files are above their limit (limit.files_per_space).");
         return false;
     }
+    /* Counted as it comes, so that uploads at the same time share one quota. */
+    up->bytes += up->parser.data.len;
+    sp_files_add_used(up->files, up->space, (int64_t)up->parser.data.len);
     up->data = up->parser.data;
     if (up->data.len)
         write_piece(up);

@@ -277,10 +277,22 @@ static bool may_follow(const struct sp_app_event *ev)
     return !ev->view || ev->view == &fetch_view || ev->session->restored;
 }
 
-/*
- * Who goes away is noticed when the next message finds no exchange, and by the alarm of the event,
- * so nothing has to be kept for a fetch that can outlive it.
- */
+/* Keeps proxies from cutting a long wait, and notices who has gone. */
+void sp_gradio_fetch_alarm(void *arg, struct sp_alarm *alarm)
+{
+    struct sp_app_event *ev = SP_CONTAINER(alarm, struct sp_app_event, alarm);
+    struct sp_exchange *ex = fetcher(ev);
+    struct sp_apps *apps = arg;
+
+    if (ex) {
+        put_block(ex, "heartbeat", SP_SLICE("null"));
+        sp_alarm_set(&apps->alarms, SP_ALARM_FOLLOWED, alarm);
+    } else {
+        ev->view = NULL;
+        sp_alarm_set(&apps->alarms, SP_ALARM_DETACHED, alarm);
+    }
+}
+
 static void follow(struct sp_app_event *ev, struct sp_exchange *ex)
 {
     struct sp_exchange *old = ev->view == &fetch_view ? fetcher(ev) : NULL;
@@ -289,8 +301,8 @@ static void follow(struct sp_app_event *ev, struct sp_exchange *ex)
         sp_stream_end(old);
     ev->view = &fetch_view;
     ev->by.ex = sp_exchange_id(ex);
-    if (sp_list_empty(&ev->alarm.node))
-        sp_alarm_set(&ev->apps->alarms, SP_ALARM_DETACHED, &ev->alarm);
+    if (ev->state != SP_EVENT_ENDED)
+        sp_alarm_set(&ev->apps->alarms, SP_ALARM_FOLLOWED, &ev->alarm);
     sp_event_catch_up(ev);
 }
 

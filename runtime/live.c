@@ -34,7 +34,6 @@ struct sp_live {
     uint64_t seq;         /* of the last message sent */
     uint64_t first;       /* of the oldest in `replay` */
     struct sp_buf replay; /* [u32 length][message] in the order of seq */
-    uint64_t progress_ms; /* when a progress message left last */
 };
 
 /* Before each message in `pending`. */
@@ -205,17 +204,41 @@ static void view_starts(struct sp_app_event *ev)
     finish(ev->session, true);
 }
 
-/* At most one per queue.publish; the end of the request makes up for what is left out. */
-static void view_progress(struct sp_app_event *ev, struct sp_slice progress_data)
+/* More than a progress bar could show is not kept. */
+#define PROGRESS_MAX ((size_t)64 * 1024)
+
+static void send_progress(struct sp_app_event *ev)
 {
     struct sp_gradio_head head = head_of(ev);
-    uint64_t now = uv_now(ev->apps->loop);
 
-    if (ev->session->lossy || now < ev->session->live->progress_ms + ev->apps->limit.publish_ms / 5)
-        return;
-    ev->session->live->progress_ms = now;
-    sp_gradio_put_progress(begin(ev->session), &head, progress_data);
+    ev->progress_due = false;
+    sp_gradio_put_progress(begin(ev->session), &head, sp_slice_str(ev->progress));
     finish(ev->session, false);
+}
+
+/* One per queue.publish for each request, and the newest wins. */
+static void view_progress(struct sp_app_event *ev, struct sp_slice progress_data)
+{
+    if (progress_data.len > PROGRESS_MAX)
+        return;
+    free(ev->progress);
+    ev->progress = sp_slice_dup(progress_data);
+    ev->progress_due = true;
+    if (ev->session->lossy || !sp_list_empty(&ev->alarm.node))
+        return;
+    send_progress(ev);
+    sp_alarm_set(&ev->apps->alarms, SP_ALARM_PUBLISH, &ev->alarm);
+}
+
+void sp_live_publish_alarm(void *arg, struct sp_alarm *alarm)
+{
+    struct sp_app_event *ev = SP_CONTAINER(alarm, struct sp_app_event, alarm);
+    struct sp_apps *apps = arg;
+
+    if (!ev->progress_due || !ev->session || ev->session->lossy || ev->state != SP_EVENT_RUNNING)
+        return;
+    send_progress(ev);
+    sp_alarm_set(&apps->alarms, SP_ALARM_PUBLISH, alarm);
 }
 
 static void view_log(struct sp_app_event *ev, const struct sp_gradio_log *log)
@@ -345,12 +368,14 @@ static void send_snapshot(struct sp_app_session *session)
     (void)sp_ws_send(live->conn->ws, sp_buf_slice(&out));
 }
 
-/* The newest estimate of what still waits: estimates themselves are not repeated. */
-static void send_estimates(struct sp_app_session *session)
+/* The newest of what is not repeated: an estimate of what waits, the progress of what runs. */
+static void send_newest(struct sp_app_session *session)
 {
     SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
         if (ev->accepted && ev->state == SP_EVENT_WAITING && ev->size)
             view_estimate(ev);
+        else if (ev->accepted && ev->state == SP_EVENT_RUNNING && ev->progress)
+            send_progress(ev);
 }
 
 /* Repeats what came after `last_seq`. */
@@ -401,6 +426,11 @@ void sp_live_free(struct sp_live *live)
     }
     sp_buf_done(&live->replay);
     free(live);
+}
+
+uint64_t sp_live_kept(const struct sp_live *live)
+{
+    return live->replay.len;
 }
 
 const char *sp_live_secret(const struct sp_live *live)
@@ -468,7 +498,7 @@ static void attach(struct live_conn *conn, struct sp_app_session *session)
     }
     live->conn = conn;
     conn->session = session;
-    session->restored = false;
+    sp_session_claim(session);
     session->in_grace = false;
     session->slow = false;
     sp_alarm_clear(&session->alarm);
@@ -507,7 +537,7 @@ static void on_hello(struct live_conn *conn, struct sp_app_space *space,
     else if (had)
         send_snapshot(session);
     if (had)
-        send_estimates(session);
+        send_newest(session);
     sp_session_settle(session);
 }
 

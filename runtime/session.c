@@ -298,6 +298,16 @@ static void on_stream_drain(void *arg)
     sp_session_settle(session);
 }
 
+void sp_session_claim(struct sp_app_session *session)
+{
+    if (!session->restored)
+        return;
+    session->restored = false;
+    SP_LIST_EACH (ev, &session->events, struct sp_app_event, in_session)
+        if (in_stream(ev) && ev->state != SP_EVENT_ENDED)
+            sp_alarm_clear(&ev->alarm); /* it had been set to give up on the visitor */
+}
+
 void sp_session_attach(struct sp_app_session *session, struct sp_exchange *ex)
 {
     struct sp_apps *apps = session->space->apps;
@@ -307,7 +317,7 @@ void sp_session_attach(struct sp_app_session *session, struct sp_exchange *ex)
         lose(session);
     }
     session->stream = sp_exchange_id(ex);
-    session->restored = false;
+    sp_session_claim(session);
     sp_stream_start(ex, 200, "text/event-stream; charset=utf-8");
     sp_exchange_on_gone(ex, on_stream_gone, session);
     sp_stream_on_drain(ex, on_stream_drain, session);

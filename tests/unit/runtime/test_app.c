@@ -562,6 +562,36 @@ static void test_a_run_whose_client_goes_is_cancelled(void **state)
     world_free(w);
 }
 
+static void test_a_function_may_cancel_others_of_the_same_visitor(void **state)
+{
+    static const char functions[] =
+        "[{\"fn\":0,\"api_name\":\"gen\",\"queue\":true,\"group\":0,\"limit\":2,\"inputs\":1,"
+        "\"outputs\":1,\"state_inputs\":[],\"generator\":true,\"api_visibility\":\"public\","
+        "\"backend\":true,\"cancels\":[]},"
+        "{\"fn\":1,\"api_name\":\"stop\",\"queue\":true,\"group\":1,\"limit\":1,\"inputs\":0,"
+        "\"outputs\":0,\"state_inputs\":[],\"generator\":false,\"api_visibility\":\"public\","
+        "\"backend\":true,\"cancels\":[0]}]";
+    struct world *w = world_new(NULL);
+    json_t *cancel;
+    char mine[33];
+    char other[33];
+    char id[33];
+
+    (void)state;
+    worker_ready_with(w, functions, "");
+    join(w, "queue/join", JOIN(0, "[1]", "me"), mine);
+    worker_call(w, id, NULL);
+    join(w, "queue/join", JOIN(0, "[2]", "you"), other);
+    worker_call(w, id, NULL);
+    join(w, "queue/join", JOIN(1, "[]", "me"), id);
+    cancel = worker_next(w, "cancel");
+    assert_string_equal(json_string_value(json_object_get(cancel, "id")), mine);
+    json_decref(cancel);
+    settle(w, 20);
+    assert_null(strstr(sp_buf_str(&w->worker_in), other));
+    world_free(w);
+}
+
 static void test_states_may_be_left_out(void **state)
 {
     struct world *w = world_new(NULL);
@@ -759,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_call_v2_takes_named_arguments),
         cmocka_unit_test(test_run_answers_with_the_result),
         cmocka_unit_test(test_a_run_whose_client_goes_is_cancelled),
+        cmocka_unit_test(test_a_function_may_cancel_others_of_the_same_visitor),
         cmocka_unit_test(test_states_may_be_left_out),
         cmocka_unit_test(test_a_heartbeat_stays_open_and_its_end_ends_the_session),
         cmocka_unit_test(test_after_a_crash_what_waited_runs_once_and_what_ran_is_lost),

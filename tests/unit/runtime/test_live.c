@@ -263,6 +263,46 @@ static void test_without_replay_a_resume_gets_a_snapshot_and_then_edits(void **s
     world_free(w);
 }
 
+static void say_progress(struct world *w, const char *id, int index)
+{
+    worker_say(
+        w,
+        "{\"type\":\"progress\",\"id\":\"%s\",\"attempt\":1,\"progress_data\":[{\"index\":%d,"
+        "\"length\":9,\"unit\":\"steps\",\"progress\":null,\"desc\":null}]}",
+        id, index);
+}
+
+static void test_of_progress_the_newest_wins(void **state)
+{
+    static const char *const settings[] = {"queue.publish", "80ms", NULL};
+    struct world *w = world_new(settings);
+    struct session s;
+    struct client *c;
+    char id[33];
+    char *text;
+
+    (void)state;
+    worker_ready(w);
+    c = open_live(w, &s);
+    say_join(c, "x", 0, "[1]");
+    worker_call(w, id, NULL);
+    free(ws_until(c, "process_starts"));
+    for (int i = 1; i <= 5; i++)
+        say_progress(w, id, i);
+    WS_EXPECT(c, "\"progress_data\":[{\"index\":1,");
+    WS_EXPECT(c, "\"progress_data\":[{\"index\":5,");
+    client_cut(c);
+    say_progress(w, id, 6);
+    settle(w, 30);
+    c = resume(w, &s, 100, true); /* a seq from the future: a snapshot, then the newest */
+    WS_EXPECT(c, "snapshot");
+    text = ws_next(c);
+    assert_non_null(strstr(text, "\"progress_data\":[{\"index\":6,"));
+    free(text);
+    client_free(c);
+    world_free(w);
+}
+
 static void test_a_wrong_secret_starts_a_new_session(void **state)
 {
     struct world *w = world_new(NULL);
@@ -552,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_socket_is_resumed_where_it_was),
         cmocka_unit_test(test_messages_on_their_way_are_repeated_until_acknowledged),
         cmocka_unit_test(test_without_replay_a_resume_gets_a_snapshot_and_then_edits),
+        cmocka_unit_test(test_of_progress_the_newest_wins),
         cmocka_unit_test(test_a_wrong_secret_starts_a_new_session),
         cmocka_unit_test(test_another_visitors_request_cannot_be_cancelled),
         cmocka_unit_test(test_after_the_grace_a_live_request_is_cancelled),
