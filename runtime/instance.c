@@ -106,8 +106,8 @@ static void on_timer_closed(uv_handle_t *handle)
 {
     struct sp_instance *instance = handle->data;
 
+    sp_list_remove(&instance->node); /* it uses nothing any more */
     instance->hooks.gone(instance->hooks.arg, instance);
-    sp_list_remove(&instance->node);
     free((char *)instance->plan.owner);
     free((char *)instance->plan.name);
     free((char *)instance->plan.app_file);
@@ -540,6 +540,16 @@ void sp_instances_kill_worker(struct sp_instances *all, uint64_t worker)
 const char *sp_instance_snapshot(const struct sp_instance *instance)
 {
     return instance->plan.snapshot;
+}
+
+bool sp_instances_use(const struct sp_instances *all, const char *snapshot)
+{
+    if (!all->all)
+        return false; /* Spaces are loaded before there can be instances */
+    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
+        if (strcmp(instance->plan.snapshot, snapshot) == 0)
+            return true;
+    return false;
 }
 
 uint64_t sp_instance_start_ms(const struct sp_instance *instance)

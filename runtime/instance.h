@@ -72,6 +72,8 @@ void sp_instance_revive(struct sp_instance *instance);
 void sp_instance_stop(struct sp_instance *instance, uint64_t drain_ms);
 
 const char *sp_instance_snapshot(const struct sp_instance *instance);
+/* Some instance, perhaps one on its way out, has this snapshot's files before its eyes. */
+bool sp_instances_use(const struct sp_instances *all, const char *snapshot);
 uint64_t sp_instance_start_ms(const struct sp_instance *instance); /* from start to READY */
 /* The last counters; asks for new ones if they are older than a second. False before the first. */
 bool sp_instance_usage(struct sp_instance *instance, struct sp_launch_usage *ret);

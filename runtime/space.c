@@ -136,6 +136,7 @@ static void on_gone(void *arg, struct sp_instance *instance)
     } else {
         space->stopping--;
     }
+    sp_spaces_drop_snapshot(space->all, sp_instance_snapshot(instance));
     sp_spaces_progress(space->all);
 }
 
@@ -223,14 +224,11 @@ static void step_wanted(struct sp_space *space)
 /* The candidate has proved itself: it is the current version from now on. */
 static void promote(struct sp_space *space)
 {
-    char old[SP_SNAPSHOT_HEX];
-
-    (void)snprintf(old, sizeof(old), "%s", space->current.snapshot);
+    sp_spaces_outdate(space, space->current.snapshot);
     space->current = space->candidate;
     space->candidate = (struct sp_version){0};
     space->failure = (struct sp_failure){0};
     sp_spaces_save(space);
-    sp_spaces_drop_snapshot(space->all, old);
 }
 
 static void step_ready(struct sp_space *space)
@@ -248,19 +246,16 @@ static void step_ready(struct sp_space *space)
 
 static void note_failure(struct sp_space *space, enum sp_stage stage, const char *reason)
 {
-    char old[SP_SNAPSHOT_HEX] = "";
-
     space->failure.is_set = true;
     space->failure.stage = stage;
     space->failure.number =
         space->next_is_candidate ? space->candidate.number : space->current.number;
     (void)snprintf(space->failure.reason, sizeof(space->failure.reason), "%s", reason);
     if (space->next_is_candidate && version_is_set(&space->current)) {
-        (void)snprintf(old, sizeof(old), "%s", space->candidate.snapshot);
+        sp_spaces_outdate(space, space->candidate.snapshot);
         space->candidate = (struct sp_version){0};
     }
     sp_spaces_save(space);
-    sp_spaces_drop_snapshot(space->all, old);
 }
 
 static void step_failed(struct sp_space *space, enum sp_stage stage, const char *reason)

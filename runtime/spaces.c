@@ -78,15 +78,15 @@ static void forget(struct sp_space *space)
 static bool refers(const struct sp_space *space, const char *snapshot)
 {
     return strcmp(space->current.snapshot, snapshot) == 0 ||
-           strcmp(space->candidate.snapshot, snapshot) == 0 ||
-           (space->serving && strcmp(sp_instance_snapshot(space->serving), snapshot) == 0);
+           strcmp(space->candidate.snapshot, snapshot) == 0;
 }
 
 static bool is_used(void *arg, const char *snapshot)
 {
     struct sp_spaces *all = arg;
 
-    if (sp_map_get(&all->pinned, sp_slice_str(snapshot)))
+    if (sp_map_get(&all->pinned, sp_slice_str(snapshot)) ||
+        sp_instances_use(&all->instances, snapshot))
         return true;
     SP_LIST_EACH (space, &all->list, struct sp_space, node)
         if (refers(space, snapshot))
@@ -306,13 +306,33 @@ static char *space_key(uint64_t id)
     return sp_asprintf(KEY_SPACES "%016" PRIx64, id);
 }
 
+struct save {
+    struct sp_spaces *all;
+    char outdated[SP_SNAPSHOT_HEX]; /* pinned until it is stored */
+};
+
 static void on_saved(void *arg, const struct sp_error *err, bool succeeded, uint64_t rev)
 {
-    (void)arg;
+    struct save save = *(struct save *)arg;
+
     (void)rev;
-    if (err || !succeeded)
-        sp_log(SP_LOG_ERROR, "space.not_saved", "err=%s",
-               sp_log_quoted(err ? err->msg : "the record is gone"));
+    free(arg);
+    if (!err && succeeded) {
+        unpin(save.all, save.outdated);
+        return;
+    }
+    /* The record still names the outdated snapshot: it stays until the next start sweeps. */
+    sp_log(SP_LOG_ERROR, "space.not_saved", "err=%s",
+           sp_log_quoted(err ? err->msg : "the record is gone"));
+}
+
+void sp_spaces_outdate(struct sp_space *space, const char *snapshot)
+{
+    if (!snapshot[0])
+        return;
+    /* A second one while a change is being stored stays pinned: the next start sweeps it. */
+    (void)snprintf(space->outdated, sizeof(space->outdated), "%s", snapshot);
+    pin(space->all, space->outdated);
 }
 
 void sp_spaces_save(struct sp_space *space)
@@ -320,15 +340,20 @@ void sp_spaces_save(struct sp_space *space)
     SP_AUTO_FREE char *key = space_key(space->id);
     SP_AUTO_FREE char *record = NULL;
     struct sp_error err = {0};
+    struct save *save;
     size_t len;
 
     if (space->changing) {
         space->save_again = true; /* or this would overwrite what is being stored */
         return;
     }
+    save = sp_new0(struct save);
+    save->all = space->all;
+    (void)snprintf(save->outdated, sizeof(save->outdated), "%s", space->outdated);
+    space->outdated[0] = '\0';
     record = sp_space_to_record(space, &len);
-    if (sp_store_put(space->all->store, key, sp_slice(record, len), on_saved, NULL, &err) < 0)
-        on_saved(NULL, &err, false, 0);
+    if (sp_store_put(space->all->store, key, sp_slice(record, len), on_saved, save, &err) < 0)
+        on_saved(save, &err, false, 0);
 }
 
 /* A change under way: what is stored first and done to the live Space after. */

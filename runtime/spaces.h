@@ -81,7 +81,12 @@ void sp_spaces_delete(struct sp_space *space, sp_spaces_fn *done, void *arg);
 
 /* For space.c: writes the record as it is now; failures are logged. */
 void sp_spaces_save(struct sp_space *space);
-/* For space.c: removes a snapshot that no Space refers to any more. */
+/*
+ * For space.c, before the save: the record will not refer to this snapshot any more. It is removed
+ * when that is stored: after a crash in between, the next start finds what its record names.
+ */
+void sp_spaces_outdate(struct sp_space *space, const char *snapshot);
+/* For space.c: removes a snapshot that no Space and no instance refers to any more. */
 void sp_spaces_drop_snapshot(struct sp_spaces *all, const char *snapshot);
 /* For space.c: a start slot became free, or an instance is gone. */
 void sp_spaces_progress(struct sp_spaces *all);

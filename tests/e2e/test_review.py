@@ -1,5 +1,8 @@
 """Holes that a review found: each story fails on the version before its fix."""
 
+import os
+import threading
+
 import harness
 import raw
 
@@ -19,3 +22,25 @@ class Review(harness.Case):
             reply = d.post(path, FORM, token=None, headers=FORM_TYPE)
             self.assertEqual(reply.status, 404, path)
         self.assertEqual(d.post("/app/me/kitchen/gradio_api/upload", FORM, token=None, headers=FORM_TYPE).status, 200)
+
+    def test_an_old_version_keeps_its_files_until_its_last_call_has_ended(self):
+        d = self.daemon()
+        app = ("import os, time\nimport gradio as gr\n"
+               "def late(x):\n    open('/run/files/o/began', 'w').close()\n"
+               "    while not os.path.exists('/run/files/o/go'):\n        time.sleep(0.02)\n"
+               "    return open('data.txt').read()\n"
+               "gr.Interface(late, 'text', 'text', api_name='late').launch()\n")
+        card = "---\ntitle: T\n---\n"
+        d.deploy(self.folder({"README.md": card, "app.py": app, "data.txt": "first"}), "me/late")
+        files = os.path.join(d.state, "files", os.listdir(os.path.join(d.state, "files"))[0], "o")
+        answers = []
+        visitor = threading.Thread(target=lambda: answers.append(d.call("me/late", "late", ["x"])))
+        visitor.start()
+        harness.wait_for("the call to run", lambda: os.path.exists(os.path.join(files, "began")))
+        d.deploy(self.folder({"README.md": card, "app.py": app, "data.txt": "second"}), "me/late")
+        with open(os.path.join(files, "go"), "w", encoding="utf-8"):
+            pass
+        visitor.join(harness.DEADLINE_S)
+        self.assertEqual(answers, [("complete", ["first"])])
+        snapshots = os.path.join(d.state, "snapshots")
+        harness.wait_for("the old snapshot to go", lambda: len(os.listdir(snapshots)) == 2)  # one, and staging
