@@ -48,7 +48,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 
 # --- targets ----------------------------------------------------------------------------------------------
 
-.PHONY: help deps run install clean test unit check asan tsan fuzz bench fmt fmt-check lint docs cover test-bins
+.PHONY: help deps run install clean test unit check asan tsan fuzz bench bench-docs fmt fmt-check lint docs cover test-bins
 
 help:
 	@echo "make             build spacesd, spaces, the launcher and the page into $(BUILD)/"
@@ -60,6 +60,7 @@ help:
 	@echo "make asan tsan   unit and end-to-end tests under sanitizers"
 	@echo "make fuzz        F=ws TIME=30: fuzz one parser, or each in turn"
 	@echo "make bench       speed and memory beside named peers, as ratios (B=get picks)"
+	@echo "make bench-docs  the same, written to docs/benchmarks.md"
 	@echo "make fmt lint    formatting; include arrows, clang-tidy, docs links"
 	@echo "make docs        regenerate docs/config.md and docs/cli.md"
 	@echo "make install     into PREFIX=$(PREFIX)"
@@ -98,6 +99,9 @@ fuzz: $(if $(F),$(BUILD)/fuzz/fuzz_$(F),$(FUZZ_BIN))
 
 bench: build $(BENCH_BIN)
 	@$(PYTHON) tools/bench.py $(BUILD) --only "$(B)"
+# Minutes; on a machine that has nothing else to do.
+bench-docs: build $(BENCH_BIN)
+	@$(PYTHON) tools/bench.py $(BUILD) --write
 
 C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 fmt:

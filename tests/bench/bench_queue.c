@@ -252,6 +252,8 @@ static void hold(struct client *clients, unsigned n, const char *mode)
             (void)snprintf(hash, sizeof(hash), "{\"fn_index\":0,\"session_hash\":\"b%x-%u\"}",
                            prefix, i);
             ws_send(c, hash);
+            read_past(c, "\"send_data\"");
+            ws_send(c, "{\"data\":[\"hello\"],\"fn_index\":0,\"event_data\":null}");
         }
     }
     (void)puts("holding");

@@ -182,7 +182,7 @@ def measure_lag(args):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--serve", default="build/bench/bench_serve")
-    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--port", type=int, default=18420)
     args = parser.parse_args()
