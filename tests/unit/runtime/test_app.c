@@ -1,6 +1,8 @@
 /* Requests over SSE, from the join to the result, and everything that can go wrong on the way. */
 #include "tests/unit/runtime/app_world.h"
 
+#include "base/fault.h"
+
 #define JOIN(fn, data, session)                                                                    \
     "{\"data\":" data ",\"fn_index\":" #fn ",\"session_hash\":\"" session "\"}"
 #define DATA(session) "gradio_api/queue/data?session_hash=" session
@@ -674,6 +676,31 @@ static void test_after_a_crash_what_waited_runs_once_and_what_ran_is_lost(void *
     world_free(w);
 }
 
+static void test_what_cannot_be_stored_is_refused_and_does_not_run(void **state)
+{
+#ifndef SP_FAULTS
+    (void)state;
+    skip(); /* the fault points are not compiled in: FAULTS=1 */
+#else
+    struct world *w = world_new(NULL);
+    uint32_t waiting;
+    uint32_t running;
+
+    (void)state;
+    worker_ready(w);
+    sp_fault_plan("journal.sync:1-");
+    post_expect(w, "queue/join", JOIN(0, "[1]", "x"), "HTTP/1.1 503");
+    post_expect(w, "call/echo", "{\"data\":[1]}", "could not be stored");
+    sp_fault_plan(NULL);
+    settle(w, 30);
+    sp_apps_queue_counts(w->apps, SPACE, &waiting, &running);
+    assert_int_equal(waiting, 0);
+    assert_int_equal(running, 0);
+    assert_false(worker_has_line(w));
+    world_free(w);
+#endif
+}
+
 static void test_a_removed_space_lets_everybody_go(void **state)
 {
     struct world *w = world_new(NULL);
@@ -793,6 +820,7 @@ int main(void)
         cmocka_unit_test(test_states_may_be_left_out),
         cmocka_unit_test(test_a_heartbeat_stays_open_and_its_end_ends_the_session),
         cmocka_unit_test(test_after_a_crash_what_waited_runs_once_and_what_ran_is_lost),
+        cmocka_unit_test(test_what_cannot_be_stored_is_refused_and_does_not_run),
         cmocka_unit_test(test_a_removed_space_lets_everybody_go),
         cmocka_unit_test(test_a_new_worker_takes_over_and_the_old_one_finishes),
         cmocka_unit_test(test_the_queue_is_shown_as_json),
