@@ -136,7 +136,12 @@ static void on_snapshot(void *arg, const struct sp_error *err, const char *hash)
 {
     struct deploy *deploy = arg;
     struct sp_spaces *spaces = &deploy->daemon->spaces;
+    struct sp_error stopping = {0};
 
+    if (!err && deploy->daemon->stopping) { /* the store may be closed; the next start sweeps */
+        (void)sp_error_set(&stopping, SP_ERR_UNAVAILABLE, 0, "spacesd stops");
+        err = &stopping;
+    }
     if (err) {
         reply_stored(deploy, err, NULL);
         return;

@@ -260,7 +260,6 @@ static void after_server(void *arg)
 {
     struct sp_daemon *daemon = arg;
 
-    sp_server_free(daemon->server);
     sp_launcher_close(daemon->launcher);
     if (daemon->store)
         sp_store_close(daemon->store, after_store, daemon);
@@ -431,6 +430,7 @@ int sp_daemon_run_consume(struct sp_daemon *daemon)
     if (daemon->launcher_fd >= 0)
         (void)close(daemon->launcher_fd);
     sp_log(SP_LOG_INFO, "daemon.stopped", "exit=%d", exit_code);
+    sp_server_free(daemon->server); /* late answers of the store and the pool look for clients */
     sp_metrics_free(daemon->metrics);
     free(daemon->doctor);
     free(daemon);

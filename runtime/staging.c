@@ -323,6 +323,8 @@ static void on_seal(uv_work_t *work)
 
     if (staging->err.kind != SP_ERR_NONE)
         return;
+    if (sp_fault("snapshot.slow"))
+        (void)sleep(3);
     hash_tree(staging);
     if (faccessat(staging->dir_fd, staging->hash, F_OK, 0) == 0)
         return; /* it is there already: nothing to sync */

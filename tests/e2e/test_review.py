@@ -44,3 +44,16 @@ class Review(harness.Case):
         self.assertEqual(answers, [("complete", ["first"])])
         snapshots = os.path.join(d.state, "snapshots")
         harness.wait_for("the old snapshot to go", lambda: len(os.listdir(snapshots)) == 2)  # one, and staging
+
+    def test_a_stop_while_a_version_is_being_stored_is_clean(self):
+        d = self.daemon(env={"SP_FAULT": "snapshot.slow:1"})
+        folder = self.folder({"README.md": "---\ntitle: T\n---\n", "app.py": "import gradio\n"})
+        deploy = threading.Thread(target=lambda: d.cli("deploy", folder, "me/slow", check=False))
+        deploy.start()
+        staging = os.path.join(d.state, "snapshots", "staging")
+        harness.wait_for("the files to arrive", lambda: any("app.py" in files for _, _, files in os.walk(staging)))
+        self.assertEqual(d.stop(), 0)
+        deploy.join()
+        d.start()
+        self.assertEqual(os.listdir(staging), [])
+        self.assertEqual(d.get("/api/spaces").json, [])
