@@ -23,6 +23,7 @@
 
 #define KEY_SPACES "/spaces/"
 #define KEY_NAMES  "/names/"
+#define LOAD_PAGE  256 /* records, of at most 256 KiB each */
 
 /* --- finding ---------------------------------------------------------------------------------- */
 
@@ -189,29 +190,52 @@ static int take_up(struct sp_spaces *all, const struct sp_store_kv *kv, struct s
     return 0;
 }
 
+static void on_loaded(void *arg, const struct sp_error *err, const struct sp_store_range *range);
+
+/* The records after `after`, a page at a time: many Spaces must not be in memory twice. */
+static void load_page(struct load *load, const char *after)
+{
+    struct sp_error err = {0};
+    int r =
+        sp_store_range_after(load->all->store, KEY_SPACES, after, LOAD_PAGE, on_loaded, load, &err);
+
+    if (r < 0)
+        on_loaded(load, &err, NULL);
+}
+
+/* Only after the last page: a sweep would take what belongs to Spaces that are not loaded yet. */
+static void sweep(struct sp_spaces *all)
+{
+    struct sp_error err = {0};
+
+    sweep_folders(all, SP_DIR_FILES);
+    sweep_folders(all, SP_DIR_LOGS);
+    if (sp_snapshot_sweep(SP_DIR_SNAPSHOTS, is_used, all, &err) < 0)
+        sp_log(SP_LOG_WARN, "snapshot.sweep", "err=%s", sp_log_quoted(err.msg));
+}
+
 static void on_loaded(void *arg, const struct sp_error *err, const struct sp_store_range *range)
 {
-    struct load load = *(struct load *)arg;
+    struct load *load = arg;
     struct sp_error own = {0};
 
-    free(arg);
     for (size_t i = 0; !err && i < range->count; i++)
-        if (take_up(load.all, &range->kvs[i], &own) < 0)
+        if (take_up(load->all, &range->kvs[i], &own) < 0)
             err = &own;
-    if (!err) {
-        sweep_folders(load.all, SP_DIR_FILES);
-        sweep_folders(load.all, SP_DIR_LOGS);
-        if (sp_snapshot_sweep(SP_DIR_SNAPSHOTS, is_used, load.all, &own) < 0)
-            sp_log(SP_LOG_WARN, "snapshot.sweep", "err=%s", sp_log_quoted(own.msg));
+    if (!err && range->more) {
+        load_page(load, range->kvs[range->count - 1].key);
+        return;
     }
-    load.ready(load.arg, err);
+    if (!err)
+        sweep(load->all);
+    load->ready(load->arg, err);
+    free(load);
 }
 
 void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct sp_error *err),
                     void *arg)
 {
     struct load *load = sp_new0(struct load);
-    struct sp_error err = {0};
 
     sp_list_init(&all->list);
     sp_map_init(&all->by_id);
@@ -219,10 +243,7 @@ void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct
     sp_map_init(&all->pinned);
     sp_list_init(&all->creating);
     *load = (struct load){all, ready, arg};
-    if (sp_store_range(all->store, KEY_SPACES, true, 0, on_loaded, load, &err) < 0) {
-        free(load);
-        ready(arg, &err);
-    }
+    load_page(load, "");
 }
 
 void sp_spaces_start(struct sp_spaces *all)
