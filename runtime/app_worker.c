@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/scan.h"
+#include "runtime/files.h"
 
 struct sp_app_worker *sp_app_worker_find(struct sp_apps *apps, uint64_t id)
 {
@@ -325,6 +326,7 @@ void sp_apps_worker_serve(struct sp_apps *apps, uint64_t id)
     space->serving = worker;
     worker->is_up = true;
     step(apps, SP_SCHED_WORKER_UP, worker);
+    sp_files_watch(apps->files); /* from now on it may make some */
     sp_app_release_held(space);
 }
 

@@ -141,7 +141,7 @@ const struct sp_config_row sp_config_rows[] = {
      "From the start of an app to its being ready", NULL},
     {"space.stop_grace", SP_CONFIG_DURATION, "5s", 0, HOUR, NULL, NULL,
      "Between asking an app to stop and killing it", NULL},
-    {"space.backoff", SP_CONFIG_DURATION, "1s", 10, HOUR, NULL, NULL,
+    {"space.backoff", SP_CONFIG_DURATION, "500ms", 10, HOUR, NULL, NULL,
      "Wait before the first restart of an app that has died; doubles with each, up to "
      "space.backoff_max",
      NULL},

@@ -16,7 +16,8 @@ struct sp_files {
     struct sp_apps *apps;
     uv_timer_t timer;
     struct sp_list uploads;
-    struct sp_map used; /* space id -> bytes on disk as far as known, plus 1 */
+    struct sp_map used;  /* space id -> bytes on disk as far as known, plus 1 */
+    struct sp_map since; /* space id -> struct since: what came while a sweep looks */
     bool sweeping;
     bool closing;
     bool timer_open;

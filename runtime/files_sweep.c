@@ -51,12 +51,17 @@ static uint64_t folder_bytes(int dir_fd, const char *name)
     return sum;
 }
 
-/* A time in the future is the app's own doing: it does not make a file immortal. */
+/*
+ * A time far in the future is the app's own doing: it does not make a file immortal. A little in
+ * the future is a file that was made after the sweep began.
+ */
 static bool is_over(const struct stat *st, int64_t now_ms, uint64_t ttl_ms)
 {
     int64_t made_ms = (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
 
-    return made_ms > now_ms + 60000 || (made_ms >= 0 && (uint64_t)(now_ms - made_ms) > ttl_ms);
+    if (made_ms < 0 || made_ms > now_ms)
+        return made_ms > now_ms + 60000;
+    return (uint64_t)(now_ms - made_ms) > ttl_ms;
 }
 
 /* Removes what is over in one of u and o; returns the bytes of the rest. */
@@ -95,8 +100,8 @@ static uint64_t sweep_space(struct sweep *sweep, uint64_t space, int space_fd)
 
     /* An app that writes past its limit loses what is older than a minute. */
     if (uploads + outputs > sweep->limit) {
-        sp_log(SP_LOG_WARN, "files.above_limit", "space=%016" PRIx64 " bytes=%llu setting=%s", space,
-               (unsigned long long)(uploads + outputs), "limit.files_per_space");
+        sp_log(SP_LOG_WARN, "files.above_limit", "space=%016" PRIx64 " bytes=%llu setting=%s",
+               space, (unsigned long long)(uploads + outputs), "limit.files_per_space");
         outputs = sweep_kind(sweep, space_fd, "o", 60000, &sweep->found);
     }
     return uploads + outputs;
@@ -127,6 +132,54 @@ static void on_work(uv_work_t *work)
 
 static void on_timer(uv_timer_t *timer);
 
+struct since {
+    uint64_t space;
+    int64_t bytes;
+};
+
+static void add_since(struct sp_files *files, uint64_t space, int64_t bytes)
+{
+    struct since *since = sp_map_get_u64(&files->since, space);
+
+    if (!since) {
+        since = sp_new0(struct since);
+        since->space = space;
+        (void)sp_map_put_u64(&files->since, space, since);
+    }
+    since->bytes += bytes;
+}
+
+static uint64_t get(const struct sp_map *map, uint64_t space)
+{
+    uint64_t bytes = (uint64_t)sp_map_get_u64(map, space);
+
+    return bytes ? bytes - 1 : 0;
+}
+
+/* Never below nothing: a sweep may have counted anew in between. */
+static void add(struct sp_map *map, uint64_t space, int64_t bytes)
+{
+    uint64_t sum = get(map, space);
+
+    sum = bytes < 0 && sum < (uint64_t)-bytes ? 0 : sum + (uint64_t)bytes;
+    (void)sp_map_put_u64(map, space, (void *)(sum + 1));
+}
+
+/* What the sweep found, and what came while it looked: seen twice rather than not at all. */
+static void take_counts(struct sp_files *files, struct sweep *sweep)
+{
+    struct since *since;
+    size_t cursor = 0;
+
+    while ((since = sp_map_next(&files->since, &cursor, NULL))) {
+        add(&sweep->used, since->space, since->bytes);
+        free(since);
+    }
+    sp_map_done(&files->since);
+    sp_map_done(&files->used);
+    files->used = sweep->used;
+}
+
 static void after_work(uv_work_t *work, int status)
 {
     struct sweep *sweep = work->data;
@@ -135,8 +188,7 @@ static void after_work(uv_work_t *work, int status)
 
     (void)status;
     files->sweeping = false;
-    sp_map_done(&files->used);
-    files->used = sweep->used;
+    take_counts(files, sweep);
     free(sweep->dir);
     free(sweep);
     if (files->closing)
@@ -182,19 +234,14 @@ void sp_files_watch(struct sp_files *files)
 
 uint64_t sp_files_used(const struct sp_files *files, uint64_t space)
 {
-    uint64_t used = (uint64_t)sp_map_get_u64(&files->used, space);
-
-    return used ? used - 1 : 0;
+    return get(&files->used, space);
 }
 
 void sp_files_add_used(struct sp_files *files, uint64_t space, int64_t bytes)
 {
-    uint64_t used = sp_files_used(files, space);
-
-    /* A sweep may have counted anew in between: never below nothing. */
-    used = bytes < 0 && used < (uint64_t)-bytes ? 0 : used + (uint64_t)bytes;
-
-    (void)sp_map_put_u64(&files->used, space, (void *)(used + 1));
+    add(&files->used, space, bytes);
+    if (files->sweeping)
+        add_since(files, space, bytes);
 }
 
 /* --- a Space goes ----------------------------------------------------------------------------- */
@@ -225,6 +272,7 @@ void sp_files_space_removed(struct sp_files *files, uint64_t space)
     struct removal *removal = sp_new0(struct removal);
 
     (void)sp_map_remove_u64(&files->used, space);
+    free(sp_map_remove_u64(&files->since, space));
     removal->path = sp_asprintf("%s/%016llx", files->apps->files_dir, (unsigned long long)space);
     removal->work.data = removal;
     if (uv_queue_work(files->apps->loop, &removal->work, remove_work, remove_done) < 0)
@@ -240,6 +288,7 @@ struct sp_files *sp_files_new(struct sp_apps *apps)
     files->apps = apps;
     sp_list_init(&files->uploads);
     sp_map_init(&files->used);
+    sp_map_init(&files->since);
     (void)uv_timer_init(apps->loop, &files->timer);
     files->timer.data = files;
     files->timer_open = true;
@@ -260,7 +309,7 @@ void sp_files_check_closed(struct sp_files *files)
 {
     if (!files->closing || files->timer_open || files->sweeping || !sp_list_empty(&files->uploads))
         return;
-    sp_map_done(&files->used);
+    sp_map_done(&files->used); /* `since` is empty: nothing sweeps */
     sp_app_handle_closed(files->apps);
     free(files);
 }

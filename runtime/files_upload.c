@@ -207,28 +207,20 @@ static void write_piece(struct upload *up)
     }
 }
 
-/* Uploads that run at the same time share what is left of the Space's quota. */
-static bool is_full(const struct upload *up)
-{
-    uint64_t used = sp_files_used(up->files, up->space);
-
-    SP_LIST_EACH (other, &up->files->uploads, struct upload, node)
-        used += other->space == up->space && !other->over ? other->bytes : 0;
-    return used > up->files->apps->limit.files_per_space;
-}
-
 static bool take_data(struct upload *up)
 {
+    const struct sp_apps *apps = up->files->apps;
+    size_t len = up->parser.data.len;
+
     if (up->fd < 0)
         return true;
-    up->bytes += up->parser.data.len;
-    if (is_full(up)) {
+    if (sp_files_used(up->files, up->space) + len > apps->limit.files_per_space) {
         fail(up, 413, "The app's files are above their limit (limit.files_per_space).");
         return false;
     }
     /* Counted as it comes, so that uploads at the same time share one quota. */
-    up->bytes += up->parser.data.len;
-    sp_files_add_used(up->files, up->space, (int64_t)up->parser.data.len);
+    up->bytes += len;
+    sp_files_add_used(up->files, up->space, (int64_t)len);
     up->data = up->parser.data;
     if (up->data.len)
         write_piece(up);
