@@ -3,7 +3,8 @@
  *
  *     app.c          the whole: life, alarms, counters, one step of the scheduler
  *     app_worker.c   workers of a Space: ready, serve, retire, gone; their messages
- *     app_event.c    one request: join, dispatch, end
+ *     app_join.c     how a request begins
+ *     app_event.c    its life, dispatch and end
  *     app_output.c   what it has put out, and how its end reads
  *     app_journal.c  requests to records and back
  *     session.c      visitors: who listens, what waits for them, how long
@@ -378,6 +379,10 @@ void sp_event_credit(struct sp_app_event *ev);
 void sp_event_drop(struct sp_app_event *ev);
 /* Whatever still refers to it: only when everything goes. */
 void sp_event_free(struct sp_app_event *ev);
+/* Dropped, and nothing refers to it any more: frees it. */
+void sp_event_free_if_done(struct sp_app_event *ev);
+/* Records that it starts; then the call is sent. */
+void sp_event_note_dispatch(struct sp_app_event *ev);
 
 /* From app.c: what the scheduler decided. */
 void sp_event_dispatch(struct sp_app_event *ev, const struct sp_sched_action *action);
