@@ -125,7 +125,21 @@ void sp_apps_space_removed(struct sp_apps *apps, uint64_t space_id)
 struct deferred {
     struct sp_list node;
     struct sp_sched_event event;
+    struct sp_sched_fn *fns; /* a copy: the caller's end with its call */
 };
+
+static void defer(struct sp_apps *apps, const struct sp_sched_event *event)
+{
+    struct deferred *later = sp_new0(struct deferred);
+
+    later->event = *event;
+    if (event->kind == SP_SCHED_SPACE_SET) {
+        later->fns = sp_new0n(struct sp_sched_fn, event->space_set.n_fns + 1);
+        memcpy(later->fns, event->space_set.fns, event->space_set.n_fns * sizeof(*later->fns));
+        later->event.space_set.fns = later->fns;
+    }
+    sp_list_append(&apps->deferred, &later->node);
+}
 
 static void on_sched_timer(uv_timer_t *timer)
 {
@@ -193,10 +207,7 @@ void sp_apps_step(struct sp_apps *apps, const struct sp_sched_event *event)
 {
     /* Carrying out may cause events; the actions at hand are valid only until the next step. */
     if (apps->stepping) {
-        struct deferred *later = sp_new0(struct deferred);
-
-        later->event = *event;
-        sp_list_append(&apps->deferred, &later->node);
+        defer(apps, event);
         return;
     }
     apps->stepping = true;
@@ -206,6 +217,7 @@ void sp_apps_step(struct sp_apps *apps, const struct sp_sched_event *event)
 
         sp_list_remove(&next->node);
         step_now(apps, &next->event);
+        free(next->fns);
         free(next);
     }
     apps->stepping = false;
@@ -441,6 +453,7 @@ static void say_goodbye(struct sp_app_space *space)
     while ((session = sp_map_next(&space->sessions, &at, NULL)))
         sp_session_goodbye(session);
     SP_LIST_EACH (worker, &space->workers, struct sp_app_worker, in_space) {
+        sp_alarm_clear(&worker->ping); /* or it pings a worker that has no socket any more */
         sp_worker_close(worker->conn);
         worker->conn = NULL;
     }
