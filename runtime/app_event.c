@@ -366,12 +366,16 @@ static void end(struct sp_app_event *ev, enum sp_sched_outcome outcome)
     ev->in_sched = false;
     sp_alarm_clear(&ev->alarm);
     count_end(apps, outcome);
-    if (outcome == SP_SCHED_LOST)
-        sp_event_leave_worker(ev);
+    if (ev->doomed && outcome == SP_SCHED_LOST && ev->worker) {
+        sp_event_leave_worker(ev); /* which frees it */
+        return;
+    }
     if (ev->doomed) {
         sp_event_free_if_done(ev);
         return;
     }
+    if (outcome == SP_SCHED_LOST)
+        sp_event_leave_worker(ev);
     finish_result(ev);
     ev->ending = true;
     sp_app_queue_changed(ev->session->space);
