@@ -99,6 +99,25 @@ static bool same_origin(const struct sp_exchange *ex)
 }
 
 /*
+ * With a GET over plain http, off loopback, browsers tell neither Origin nor Sec-Fetch-Site. Then
+ * the hub's page shows itself by our header, which another origin could send only after a preflight
+ * that does not allow it; and its images by the Referer, which no page can choose.
+ */
+static bool hub_page_reads(const struct sp_exchange *ex)
+{
+    const struct sp_http_request *req = sp_exchange_request(ex);
+    struct sp_slice base = sp_slice_str(sp_exchange_base_url(ex));
+    struct sp_slice referer = sp_http_header(req, "referer");
+
+    if ((req->method != SP_HTTP_GET && req->method != SP_HTTP_HEAD) ||
+        sp_http_header(req, "origin").ptr || sp_http_header(req, "sec-fetch-site").ptr)
+        return false;
+    return sp_slice_eq_str(sp_http_header(req, "x-spaces-csrf"), "1") ||
+           (base.len && referer.len > base.len && referer.ptr[base.len] == '/' &&
+            strncasecmp(referer.ptr, base.ptr, base.len) == 0);
+}
+
+/*
  * Browsers let any page open a WebSocket to us and tell only the Origin; programs send none. There
  * is no other check against a page that talks to apps behind its visitor's back.
  */
@@ -241,7 +260,8 @@ bool sp_gate(struct sp_exchange *ex)
         return false;
     }
     if (is_foreign_socket(ex)) {
-        sp_reply_problem(ex, 403, "denied", "a WebSocket from a page of another origin is not taken");
+        sp_reply_problem(ex, 403, "denied",
+                         "a WebSocket from a page of another origin is not taken");
         return false;
     }
     user = who(ex, &proof);
@@ -250,7 +270,7 @@ bool sp_gate(struct sp_exchange *ex)
         return false;
     }
     /* Apps' pages may call /app from anywhere; the hub's cookie counts there only for the hub. */
-    if (access == SP_ACCESS_APP && proof == PROOF_COOKIE && !same_origin(ex))
+    if (access == SP_ACCESS_APP && proof == PROOF_COOKIE && !same_origin(ex) && !hub_page_reads(ex))
         user = NULL;
     if (access != SP_ACCESS_APP && proof == PROOF_COOKIE && is_write(ex) && !check_csrf(ex))
         return false;
