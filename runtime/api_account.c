@@ -27,6 +27,19 @@ void sp_api_whoami(struct sp_exchange *ex)
                             by_token ? "access_token" : "session"));
 }
 
+/* As whoami for our pages: not to be signed in is an answer here, no error. */
+void sp_api_session(struct sp_exchange *ex)
+{
+    const struct sp_user *user = sp_gate_user(ex);
+
+    sp_reply_header(ex, "Cache-Control", "no-store");
+    sp_reply_json(
+        ex, 200,
+        json_pack("{s:o}", "user",
+                  user ? json_pack("{s:s, s:b}", "name", user->name, "isAdmin", user->is_admin)
+                       : json_null()));
+}
+
 /* --- login ------------------------------------------------------------------------------------ */
 
 static void set_cookie(struct sp_exchange *ex, const char *value, uint64_t max_age_s)

@@ -15,8 +15,8 @@ struct sp_user;
 extern const struct sp_route sp_routes[];
 
 /* api_account.c */
-sp_handler_fn sp_api_whoami, sp_api_login, sp_api_logout, sp_api_user_add, sp_api_user_list,
-    sp_api_login_link;
+sp_handler_fn sp_api_whoami, sp_api_session, sp_api_login, sp_api_logout, sp_api_user_add,
+    sp_api_user_list, sp_api_login_link;
 
 /* api_spaces.c */
 sp_handler_fn sp_api_space_list, sp_api_space_show, sp_api_space_restart, sp_api_space_pause,

@@ -11,6 +11,7 @@ const struct sp_route sp_routes[] = {
 
     /* account */
     {"GET", "/api/whoami-v2", SP_ACCESS_SIGNED_IN, SP_BODY_NONE, NULL, sp_api_whoami},
+    {"GET", "/api/session", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_api_session},
     {"POST", "/api/login", SP_ACCESS_ANYONE, SP_BODY_WHOLE, NULL, sp_api_login},
     {"POST", "/api/logout", SP_ACCESS_SIGNED_IN, SP_BODY_NONE, NULL, sp_api_logout},
     {"POST", "/api/users", SP_ACCESS_ADMIN, SP_BODY_WHOLE, NULL, sp_api_user_add},

@@ -47,7 +47,7 @@ async function visitor(path, options = {}) {
   const page = await context.newPage();
   page.trouble = [];
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/ERR_INTERNET_DISCONNECTED|WebSocket connection|404 \(Not Found\)|401 \(Unauthorized\)|ERR_CONNECTION|Failed to load resource/.test(message.text()))
+    if (message.type() === 'error' && !/ERR_INTERNET_DISCONNECTED|WebSocket connection|404 \(Not Found\)|ERR_CONNECTION|Failed to load resource/.test(message.text()))
       page.trouble.push(message.text());
   });
   page.on('pageerror', (error) => page.trouble.push(String(error)));

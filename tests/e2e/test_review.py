@@ -57,3 +57,33 @@ class Review(harness.Case):
         d.start()
         self.assertEqual(os.listdir(staging), [])
         self.assertEqual(d.get("/api/spaces").json, [])
+
+    def test_a_private_app_opens_in_the_hubs_page_and_in_no_other(self):
+        d = self.daemon()
+        d.cli("deploy", os.path.join(harness.APPS, "echo"), "me/secret", "--private", "--wait")
+        login = d.post("/api/login", {"token": d.token}, token=None)
+        cookie = {"Cookie": login.headers["Set-Cookie"].split(";")[0]}
+
+        def status(method="GET", **headers):
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            body = "{}" if method == "POST" else None
+            return d.request(method, "/app/me/secret/config" if method == "GET" else "/app/me/secret/cancel",
+                             body, token=None, headers={**cookie, **names}).status
+
+        self.assertEqual(status(), 404)
+        self.assertEqual(status(Sec_Fetch_Site="same-origin"), 200)
+        self.assertEqual(status(X_Spaces_CSRF="1"), 200)
+        self.assertEqual(status(Referer=d.url + "/spaces/me/secret"), 200)
+        self.assertEqual(status(Referer=d.url + ".evil.example/"), 404)
+        self.assertEqual(status(X_Spaces_CSRF="1", Origin="http://evil.example"), 404)
+        self.assertEqual(status(X_Spaces_CSRF="1", Sec_Fetch_Site="cross-site"), 404)
+        self.assertEqual(status("POST", X_Spaces_CSRF="1"), 404)
+        self.assertNotEqual(status("POST", Origin=d.url), 404)
+        allowed = d.request("OPTIONS", "/app/me/secret/config", headers={"Origin": "http://localhost:1"})
+        self.assertNotIn("x-spaces-csrf", allowed.headers["Access-Control-Allow-Headers"])
+
+    def test_a_visitor_who_is_not_signed_in_is_no_error(self):
+        d = self.daemon()
+        reply = d.get("/api/session", token=None)
+        self.assertEqual((reply.status, reply.json), (200, {"user": None}))
+        self.assertEqual(d.get("/api/session").json, {"user": {"name": "admin", "isAdmin": True}})

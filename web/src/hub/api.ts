@@ -78,7 +78,7 @@ async function json<T>(method: string, path: string, body?: unknown): Promise<T>
 const space = (id: string) => `/api/spaces/${id.split('/').map(encodeURIComponent).join('/')}`;
 
 export const api = {
-    whoami: () => json<User>('GET', '/api/whoami-v2'),
+    session: () => json<{ user: User | null }>('GET', '/api/session'),
     login: (token: string) => json<User>('POST', '/api/login', { token }),
     logout: () => json<null>('POST', '/api/logout'),
     doctor: () => json<{ weak_sandbox: boolean; checks: DoctorCheck[] }>('GET', '/api/doctor'),

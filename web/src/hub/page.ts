@@ -23,7 +23,10 @@ let asking: Promise<User | null> | null = null;
 
 export function whoami(): Promise<User | null> {
     if (asking) return asking;
-    const mine = api.whoami().catch(() => null);
+    const mine = api.session().then(
+        (answer) => answer.user,
+        () => null,
+    );
     asking = mine;
     // Signing in meanwhile knows better than an answer that was under way.
     void mine.then((answer) => asking === mine && (user = answer));
