@@ -37,8 +37,8 @@ struct sp_live {
 struct sp_buf *sp_live_begin(struct sp_app_session *session);
 /* `repeats`: worth repeating after a resume; the newest of the others is sent instead. */
 void sp_live_finish(struct sp_app_session *session, bool repeats);
-/* Acknowledged: it need not be repeated. */
-void sp_live_forget_oldest(struct sp_live *live);
+/* Acknowledged up to there: they need not be repeated. */
+void sp_live_forget_until(struct sp_live *live, uint64_t seq);
 /* The state of every request now; what waited is forgotten. */
 void sp_live_send_snapshot(struct sp_app_session *session);
 bool sp_live_can_replay(const struct sp_app_session *session, const struct sp_live_msg *hello);

@@ -223,8 +223,7 @@ static void on_ack(struct sp_app_session *session, uint64_t seq)
 
     if (seq > live->seq)
         return;
-    while (live->replay.len && live->first <= seq)
-        sp_live_forget_oldest(live);
+    sp_live_forget_until(live, seq);
     if (!live->replay.len)
         sp_buf_done(&live->replay);
 }

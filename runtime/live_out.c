@@ -28,13 +28,19 @@ void sp_live_finish(struct sp_app_session *session, bool repeats)
     sp_session_settle(session);
 }
 
-void sp_live_forget_oldest(struct sp_live *live)
+/* In one move: one message at a time would cost the square of their number. */
+void sp_live_forget_until(struct sp_live *live, uint64_t seq)
 {
-    uint32_t len;
+    size_t at = 0;
 
-    memcpy(&len, live->replay.data, sizeof(len));
-    sp_buf_consume(&live->replay, sizeof(len) + len);
-    live->first++;
+    while (at < live->replay.len && live->first <= seq) {
+        uint32_t len;
+
+        memcpy(&len, live->replay.data + at, sizeof(len));
+        at += sizeof(len) + len;
+        live->first++;
+    }
+    sp_buf_consume(&live->replay, at);
 }
 
 /* But for the message that is being numbered. */
