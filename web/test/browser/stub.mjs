@@ -172,7 +172,7 @@ export class Stub {
         const key = `${request.method} ${pathname}`;
         if (request.method !== 'GET' && request.headers['x-spaces-csrf'] !== '1')
             return this.json(answer, 403, { error: 'no CSRF header', kind: 'denied' });
-        if (key === 'GET /api/whoami-v2') return this.whoami(answer);
+        if (key === 'GET /api/session') return this.session(answer);
         if (key === 'POST /api/login') return this.login(request, answer);
         if (key === 'POST /api/logout') return (this.user = null), this.json(answer, 204);
         if (key === 'GET /api/doctor') return this.json(answer, 200, this.doctor ?? { version: '0.1.0', weak_sandbox: false, checks: [] });
@@ -183,9 +183,8 @@ export class Stub {
         this.spaceApi(request, answer, space, rest.join('/'));
     }
 
-    whoami(answer) {
-        if (!this.user) return this.json(answer, 401, { error: 'Invalid credentials in Authorization header' });
-        this.json(answer, 200, { type: 'user', id: '1', name: this.user, isAdmin: false, auth: { type: 'session' } });
+    session(answer) {
+        this.json(answer, 200, { user: this.user ? { name: this.user, isAdmin: false } : null });
     }
 
     login(request, answer) {
