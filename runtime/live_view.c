@@ -139,7 +139,8 @@ void sp_live_stage(struct sp_app_session *session)
 
     if (!sp_live_attached(session->live) || session->lossy)
         return;
-    sp_live_put_stage(sp_live_begin(session), 0, space->stage, space->reason ? space->reason : "");
+    sp_live_put_stage(sp_live_begin(session), 0, space->stage, space->reason ? space->reason : "",
+                      space->version_id);
     sp_live_finish(session, true);
 }
 

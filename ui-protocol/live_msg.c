@@ -74,10 +74,12 @@ void sp_live_put_refused(struct sp_buf *out, uint64_t seq, struct sp_slice ref, 
     end(out, seq);
 }
 
-void sp_live_put_stage(struct sp_buf *out, uint64_t seq, const char *stage, const char *reason)
+void sp_live_put_stage(struct sp_buf *out, uint64_t seq, const char *stage, const char *reason,
+                       const char *version)
 {
     sp_msg_put_string(out, "{\"msg\":\"stage\",\"stage\":", stage);
     sp_msg_put_string(out, ",\"reason\":", reason);
+    sp_msg_put_string(out, ",\"version\":", version);
     end(out, seq);
 }
 

@@ -49,7 +49,9 @@ void sp_live_put_joined(struct sp_buf *out, uint64_t seq, struct sp_slice ref,
 /* `code` and `message` as listed in docs/ui-protocol.md. */
 void sp_live_put_refused(struct sp_buf *out, uint64_t seq, struct sp_slice ref, const char *code,
                          const char *message);
-void sp_live_put_stage(struct sp_buf *out, uint64_t seq, const char *stage, const char *reason);
+/* `version` is the one that serves, as in hello; NULL before the first. */
+void sp_live_put_stage(struct sp_buf *out, uint64_t seq, const char *stage, const char *reason,
+                       const char *version);
 void sp_live_put_pong(struct sp_buf *out);
 void sp_live_put_bye(struct sp_buf *out, const char *reason);
 

@@ -47,8 +47,9 @@ static void test_server_messages_read_as_documented(void **state)
     sp_live_put_refused(&out, 4, SP_SLICE("r"), "queue_full", "Queue is full.");
     expect("{\"msg\":\"refused\",\"ref\":\"r\",\"code\":\"queue_full\",\"message\":\"Queue is "
            "full.\",\"seq\":4}");
-    sp_live_put_stage(&out, 5, "RUNNING", NULL);
-    expect("{\"msg\":\"stage\",\"stage\":\"RUNNING\",\"reason\":null,\"seq\":5}");
+    sp_live_put_stage(&out, 5, "RUNNING", NULL, "5f0c");
+    expect("{\"msg\":\"stage\",\"stage\":\"RUNNING\",\"reason\":null,\"version\":\"5f0c\","
+           "\"seq\":5}");
     sp_live_put_pong(&out);
     expect("{\"msg\":\"pong\"}");
     sp_live_put_bye(&out, "stopping");

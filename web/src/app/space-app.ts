@@ -247,13 +247,9 @@ export class SpaceApp extends LitElement {
     private receive(message: ServerMessage): void {
         this.engine?.receive(message);
         if (message.msg !== 'stage') return;
-        const { stage, reason } = message;
+        const { stage, reason, version } = message;
         this.dispatch('stage', { stage, reason });
-        if (stage === 'RUNNING')
-            this.fetchConfig().then(
-                (config) => this.offer(config?.version_id),
-                () => {},
-            );
+        if (stage === 'RUNNING') this.offer(version ?? undefined);
     }
 
     // --- drawing ----------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ export type ServerMessage = { seq?: number } & (
           success: boolean;
           outcome?: 'done' | 'failed' | 'canceled' | 'lost';
       }
-    | { msg: 'stage'; stage: string; reason: string }
+    | { msg: 'stage'; stage: string; reason: string; version: string | null }
 );
 
 export interface Hello {

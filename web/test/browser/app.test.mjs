@@ -216,7 +216,7 @@ test('a new version that starts while the page is connected is offered, and Relo
         stub.live.version = 'v2';
         stub.find('ada/fox-classifier').config = { ...config, version_id: 'v2' };
         for (const session of stub.live.sessions.values())
-            stub.live.send(session, { msg: 'stage', stage: 'RUNNING', reason: '' });
+            stub.live.send(session, { msg: 'stage', stage: 'RUNNING', reason: '', version: 'v2' });
         await page.getByText('A new version is available').waitFor();
         await shot(page, 'app-new-version');
         await button(page, 'Reload').click();
