@@ -118,7 +118,9 @@ static void reply_stored(void *arg, const struct sp_error *err, struct sp_space 
     SP_AUTO_FREE char *id = NULL;
     SP_AUTO_FREE char *url = NULL;
 
-    if (ex && err)
+    if (ex && err && err->kind == SP_ERR_LIMIT && deploy->staging)
+        sp_reply_problem(ex, 413, "limit", "%s", err->msg); /* still being received */
+    else if (ex && err)
         sp_reply_error(ex, err);
     if (ex && !err) {
         version = space->candidate.snapshot[0] ? &space->candidate : &space->current;
