@@ -38,6 +38,32 @@ static inline void sp_list_remove(struct sp_list *node)
     sp_list_init(node);
 }
 
+/* Takes the first node out of a list that is not empty. */
+static inline struct sp_list *sp_list_take(struct sp_list *head)
+{
+    struct sp_list *node = head->next;
+
+    head->next = node->next;
+    head->next->prev = head;
+    sp_list_init(node);
+    return node;
+}
+
+/* The same, as the object that holds the node. */
+#define SP_LIST_TAKE(head, type, member) SP_CONTAINER(sp_list_take(head), type, member)
+
+/* Appends all of `from`, in order, and leaves it empty. */
+static inline void sp_list_move_all(struct sp_list *from, struct sp_list *to)
+{
+    if (sp_list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    sp_list_init(from);
+}
+
 /* `item` may be removed (and freed) in the body. */
 #define SP_LIST_EACH(item, head, type, member)                                                     \
     for (type *item = SP_CONTAINER((head)->next, type, member),                                    \

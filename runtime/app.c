@@ -213,9 +213,8 @@ void sp_apps_step(struct sp_apps *apps, const struct sp_sched_event *event)
     apps->stepping = true;
     step_now(apps, event);
     while (!sp_list_empty(&apps->deferred)) {
-        struct deferred *next = SP_CONTAINER(apps->deferred.next, struct deferred, node);
+        struct deferred *next = SP_LIST_TAKE(&apps->deferred, struct deferred, node);
 
-        sp_list_remove(&next->node);
         step_now(apps, &next->event);
         free(next->fns);
         free(next);
@@ -424,9 +423,8 @@ static void on_journal_closed(void *arg)
 
     apps->journal = NULL;
     while (!sp_list_empty(&apps->links)) {
-        struct sp_app_link *link = SP_CONTAINER(apps->links.next, struct sp_app_link, node);
+        struct sp_app_link *link = SP_LIST_TAKE(&apps->links, struct sp_app_link, node);
 
-        sp_list_remove(&link->node);
         link->orphan(link);
     }
     while ((space = sp_map_next(&apps->spaces, &cursor, NULL))) {

@@ -51,23 +51,23 @@ static bool wants_input(const struct sp_conn *conn)
 }
 
 /* Kept input counts with the bodies: many halves of heads are memory as well. */
-static void resize_input(struct sp_conn *conn, size_t cap)
+static void set_input(struct sp_conn *conn, char *in, size_t cap)
 {
     conn->server->body_bytes += cap;
     conn->server->body_bytes -= conn->in_cap;
-    if (cap == 0) {
-        free(conn->in);
-        conn->in = NULL;
-    } else {
-        conn->in = sp_realloc(conn->in, cap, 1);
-    }
+    conn->in = in;
     conn->in_cap = (uint32_t)cap;
+}
+
+static void grow_input(struct sp_conn *conn, size_t cap)
+{
+    set_input(conn, sp_realloc(conn->in, cap, 1), cap);
 }
 
 static void drop_input(struct sp_conn *conn)
 {
-    if (conn->in)
-        resize_input(conn, 0);
+    free(conn->in);
+    set_input(conn, NULL, 0);
     conn->in_len = 0;
 }
 
@@ -79,7 +79,7 @@ static void keep_input(struct sp_conn *conn, const char *data, size_t len)
         return;
     }
     if (len > conn->in_cap) /* then `data` is the read buffer: what lies in conn->in fits */
-        resize_input(conn, len);
+        grow_input(conn, len);
     memmove(conn->in, data, len);
     conn->in_len = (uint32_t)len;
 }
@@ -90,7 +90,7 @@ static void append_input(struct sp_conn *conn, const char *data, size_t len)
     size_t need = conn->in_len + len;
 
     if (need > conn->in_cap)
-        resize_input(conn, need < 1024 ? 1024 : need + need / 4);
+        grow_input(conn, need < 1024 ? 1024 : need + need / 4);
     memcpy(conn->in + conn->in_len, data, len);
     conn->in_len = (uint32_t)need;
 }
@@ -295,16 +295,10 @@ void sp_conn_run_ready(struct sp_server *server)
 
     /* Only those that are ready now: one that makes itself ready again waits for the next turn. */
     sp_list_init(&now);
-    while (!sp_list_empty(&server->ready)) {
-        struct sp_list *node = server->ready.next;
-
-        sp_list_remove(node);
-        sp_list_append(&now, node);
-    }
+    sp_list_move_all(&server->ready, &now);
     while (!sp_list_empty(&now)) {
-        struct sp_conn *conn = SP_CONTAINER(now.next, struct sp_conn, ready);
+        struct sp_conn *conn = SP_LIST_TAKE(&now, struct sp_conn, ready);
 
-        sp_list_remove(&conn->ready);
         if (conn->broken)
             sp_conn_gone(conn);
         else

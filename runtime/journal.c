@@ -54,17 +54,6 @@ struct sp_journal {
     _Atomic uint64_t live_bytes, records, syncs, sync_ns, segments; /* for sp_journal_stats */
 };
 
-static void move_all(struct sp_list *from, struct sp_list *to)
-{
-    if (sp_list_empty(from))
-        return;
-    from->next->prev = to->prev;
-    to->prev->next = from->next;
-    from->prev->next = to;
-    to->prev = from->prev;
-    sp_list_init(from);
-}
-
 /* --- on the thread ---------------------------------------------------------------------------- */
 
 static void publish(struct sp_journal *journal)
@@ -99,9 +88,8 @@ static void hand_back(struct sp_journal *journal, struct sp_list *requests, size
 
     sp_list_init(&answered);
     for (; n > 0 && !sp_list_empty(requests); n--) {
-        struct request *request = SP_CONTAINER(requests->next, struct request, node);
+        struct request *request = SP_LIST_TAKE(requests, struct request, node);
 
-        sp_list_remove(&request->node);
         if (!request->done) {
             finish_silent(journal, request);
             continue;
@@ -112,7 +100,7 @@ static void hand_back(struct sp_journal *journal, struct sp_list *requests, size
     if (!any)
         return;
     uv_mutex_lock(&journal->lock);
-    move_all(&answered, &journal->answered);
+    sp_list_move_all(&answered, &journal->answered);
     uv_mutex_unlock(&journal->lock);
     (void)uv_async_send(&journal->wake);
 }
@@ -194,7 +182,7 @@ static bool take_pending(struct sp_journal *journal, uint64_t wait_ms, struct sp
             (void)uv_cond_timedwait(&journal->asked, &journal->lock, wait_ms * 1000000);
         journal->asleep = false;
     }
-    move_all(&journal->pending, ret);
+    sp_list_move_all(&journal->pending, ret);
     go_on = !sp_list_empty(ret) || !journal->stop;
     uv_mutex_unlock(&journal->lock);
     return go_on;
@@ -271,15 +259,11 @@ static void on_wake(uv_async_t *async)
 
     sp_list_init(&answers);
     uv_mutex_lock(&journal->lock);
-    move_all(&journal->answered, &answers);
+    sp_list_move_all(&journal->answered, &answers);
     stopped = journal->stopped;
     uv_mutex_unlock(&journal->lock);
-    while (!sp_list_empty(&answers)) {
-        struct request *request = SP_CONTAINER(answers.next, struct request, node);
-
-        sp_list_remove(&request->node);
-        answer(journal, request);
-    }
+    while (!sp_list_empty(&answers))
+        answer(journal, SP_LIST_TAKE(&answers, struct request, node));
     if (stopped) {
         (void)uv_thread_join(&journal->thread);
         close_handles(journal);
@@ -291,11 +275,12 @@ static void flush(struct sp_journal *journal)
     bool asleep;
 
     uv_mutex_lock(&journal->lock);
-    move_all(&journal->fresh, &journal->pending);
+    sp_list_move_all(&journal->fresh, &journal->pending);
     asleep = journal->asleep;
+    uv_mutex_unlock(&journal->lock);
+    /* After the unlock, or the thread would wake only to wait for us. */
     if (asleep)
         uv_cond_signal(&journal->asked);
-    uv_mutex_unlock(&journal->lock);
 }
 
 static void on_flush(uv_prepare_t *prepare)

@@ -168,18 +168,12 @@ void store_db_run(struct store_db *db, struct sp_list *requests, bool with_chang
 
     sp_list_init(&done);
     while (!sp_list_empty(requests)) {
-        struct store_request *request = SP_CONTAINER(requests->next, struct store_request, node);
+        struct store_request *request = SP_LIST_TAKE(requests, struct store_request, node);
 
-        sp_list_remove(&request->node);
         run_alone(db, request, with_changes);
         sp_list_append(&done, &request->node);
     }
-    while (!sp_list_empty(&done)) {
-        struct sp_list *node = done.next;
-
-        sp_list_remove(node);
-        sp_list_append(requests, node);
-    }
+    sp_list_move_all(&done, requests);
 }
 
 bool store_db_expire(struct store_db *db, struct store_request *ret)

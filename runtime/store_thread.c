@@ -16,12 +16,7 @@
 static void hand_back(struct sp_store *store, struct sp_list *requests)
 {
     uv_mutex_lock(&store->lock);
-    while (!sp_list_empty(requests)) {
-        struct sp_list *node = requests->next;
-
-        sp_list_remove(node);
-        sp_list_append(&store->answered, node);
-    }
+    sp_list_move_all(requests, &store->answered);
     uv_mutex_unlock(&store->lock);
     (void)uv_async_send(&store->wake);
 }
@@ -41,12 +36,7 @@ static void take_pending(struct sp_store *store, struct sp_list *ret)
         else
             (void)uv_cond_timedwait(&store->asked, &store->lock, (expiry - now) * 1000000);
     }
-    while (!sp_list_empty(&store->pending)) {
-        struct sp_list *node = store->pending.next;
-
-        sp_list_remove(node);
-        sp_list_append(ret, node);
-    }
+    sp_list_move_all(&store->pending, ret);
     uv_mutex_unlock(&store->lock);
 }
 
@@ -200,19 +190,13 @@ static void on_wake(uv_async_t *async)
 
     sp_list_init(&answers);
     uv_mutex_lock(&store->lock);
-    while (!sp_list_empty(&store->answered)) {
-        struct sp_list *node = store->answered.next;
-
-        sp_list_remove(node);
-        sp_list_append(&answers, node);
-    }
+    sp_list_move_all(&store->answered, &answers);
     uv_mutex_unlock(&store->lock);
 
     store->delivering++;
     while (!sp_list_empty(&answers)) {
-        struct store_request *request = SP_CONTAINER(answers.next, struct store_request, node);
+        struct store_request *request = SP_LIST_TAKE(&answers, struct store_request, node);
 
-        sp_list_remove(&request->node);
         stopped |= request->type == STORE_STOP;
         if (request->type != STORE_EXPIRY) {
             store->n_pending--;

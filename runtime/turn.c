@@ -6,16 +6,10 @@ static void run_all(struct sp_turn *turn)
 
     /* What the work itself puts off goes to the next round: no item can keep us here for ever. */
     sp_list_init(&now);
-    while (!sp_list_empty(&turn->items)) {
-        struct sp_list *node = turn->items.next;
-
-        sp_list_remove(node);
-        sp_list_append(&now, node);
-    }
+    sp_list_move_all(&turn->items, &now);
     while (!sp_list_empty(&now)) {
-        struct sp_turn_item *item = SP_CONTAINER(now.next, struct sp_turn_item, node);
+        struct sp_turn_item *item = SP_LIST_TAKE(&now, struct sp_turn_item, node);
 
-        sp_list_remove(&item->node);
         item->run(item);
     }
     if (sp_list_empty(&turn->items) && turn->waiting) {
