@@ -144,15 +144,15 @@ static bool matches(const struct sp_space *space, const char *search, const char
            contains_nocase(card->short_description, search);
 }
 
-static void link_next(struct sp_exchange *ex, const struct sp_space *last, size_t limit,
-                      const char *search, const char *author)
+static void link_next(struct sp_exchange *ex, uint64_t last_id, size_t limit, const char *search,
+                      const char *author)
 {
     SP_AUTO_BUF struct sp_buf link;
 
     sp_buf_init(&link, 0);
     (void)sp_buf_printf(&link,
                         "<%s/api/spaces?limit=%zu&cursor=%llu&search=", sp_exchange_base_url(ex),
-                        limit, (unsigned long long)last->id);
+                        limit, (unsigned long long)last_id);
     (void)sp_http_percent_encode(sp_slice_str(search), false, &link);
     (void)sp_buf_append_str(&link, "&author=");
     (void)sp_http_percent_encode(sp_slice_str(author), false, &link);
@@ -163,12 +163,12 @@ static void link_next(struct sp_exchange *ex, const struct sp_space *last, size_
 void sp_api_space_list(struct sp_exchange *ex)
 {
     struct sp_slice query = sp_exchange_request(ex)->query;
-    const struct sp_space *last = NULL;
     json_t *list = json_array();
     char search[128] = "";
     char author[128] = "";
     uint64_t limit = LIST_MAX;
     uint64_t cursor = 0;
+    uint64_t last_id = 0;
     bool started;
 
     (void)sp_http_query_get(query, "search", search, sizeof(search));
@@ -187,11 +187,11 @@ void sp_api_space_list(struct sp_exchange *ex)
             !matches(space, search, author))
             continue;
         if (json_array_size(list) == limit) {
-            link_next(ex, last, limit, search, author);
+            link_next(ex, last_id, limit, search, author);
             break;
         }
         (void)json_array_append_new(list, sp_space_to_json(ex, space));
-        last = space;
+        last_id = space->id;
     }
     sp_reply_json(ex, 200, list);
 }

@@ -106,7 +106,7 @@ void sp_event_evict(struct sp_turn_item *item)
     struct sp_list *kept = &apps->alarm_classes[SP_ALARM_RESULT].set;
 
     while (apps->result_bytes > apps->limit.result_memory && !sp_list_empty(kept))
-        sp_event_drop(SP_CONTAINER(kept->next, struct sp_app_event, alarm.node));
+        sp_event_alarm_result(apps, SP_LIST_TAKE(kept, struct sp_alarm, node));
 }
 
 void sp_event_alarm_result(void *arg, struct sp_alarm *alarm)
@@ -221,6 +221,7 @@ void sp_event_dispatch(struct sp_app_event *ev, const struct sp_sched_action *ac
         sp_event_note_dispatch(ev);
     else
         ev->dispatch_due = true;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): nothing is freed while it is in the scheduler */
     if (ev->accepted && ev->view)
         ev->view->starts(ev);
     if (ev->session)

@@ -141,6 +141,7 @@ static void add_line(struct sp_applog *log, struct sp_slice text)
 /* Valid UTF-8 without control characters, except the tab and the escape that begins colours. */
 static size_t clean(const char *from, size_t len, char *to)
 {
+    static const char unreadable[] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD */
     char *at = to;
 
     for (size_t i = 0; i < len;) {
@@ -148,8 +149,8 @@ static size_t clean(const char *from, size_t len, char *to)
         unsigned char c = (unsigned char)from[i];
 
         if (n == 0) {
-            memcpy(at, "\xef\xbf\xbd", 3);
-            at += 3;
+            memcpy(at, unreadable, sizeof(unreadable));
+            at += sizeof(unreadable);
             i++;
         } else if (n == 1) {
             *at++ = (c < 0x20 && c != '\t' && c != 0x1b) || c == 0x7f ? '?' : (char)c;

@@ -100,8 +100,9 @@ static uint64_t sweep_space(struct sweep *sweep, uint64_t space, int space_fd)
 
     /* An app that writes past its limit loses what is older than a minute. */
     if (uploads + outputs > sweep->limit) {
-        sp_log(SP_LOG_WARN, "files.above_limit", "space=%016" PRIx64 " bytes=%llu setting=%s",
-               space, (unsigned long long)(uploads + outputs), "limit.files_per_space");
+        sp_log(SP_LOG_WARN, "files.above_limit",
+               "space=%016" PRIx64 " bytes=%" PRIu64 " setting=%s", space, uploads + outputs,
+               "limit.files_per_space");
         outputs = sweep_kind(sweep, space_fd, "o", 60000, &sweep->found);
     }
     return uploads + outputs;

@@ -298,8 +298,8 @@ static void start_worker(struct sp_instance *instance)
     };
     struct sp_launch_msg msg;
     struct sp_error err = {0};
-    int socks[2];
-    int pipes[2];
+    int socks[2] = {-1, -1};
+    int pipes[2] = {-1, -1};
 
     if (open_channels(socks, pipes, &err) < 0) {
         fail(instance, SP_STAGE_RUNTIME_ERROR, err.msg);

@@ -326,13 +326,14 @@ static int copy_entry(struct journal_log *log, struct journal_entry *entry)
 
 static int copy_some(struct journal_log *log, struct journal_segment *segment)
 {
-    for (size_t i = 0; i < COPY_ENTRIES && !sp_list_empty(&segment->entries); i++) {
-        int r = copy_entry(log, SP_CONTAINER(segment->entries.next, struct journal_entry, node));
+    size_t left = COPY_ENTRIES;
+    int r = 0;
 
-        if (r < 0)
-            return r;
+    SP_LIST_EACH (entry, &segment->entries, struct journal_entry, node) {
+        if (left-- == 0 || (r = copy_entry(log, entry)) < 0)
+            break;
     }
-    return 0;
+    return r;
 }
 
 static int drop_oldest(struct journal_log *log)

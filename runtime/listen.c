@@ -134,7 +134,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 /* --- opening ------------------------------------------------------------------------------ */
 
-/* "127.0.0.1:7860", "[::1]:0", "localhost:80" */
+/* "127.0.0.1:7860", "[::1]:0", "localhost:80"; `ret` comes zeroed. */
 static int parse_listen(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len,
                         struct sp_error *err)
 {
@@ -154,7 +154,6 @@ static int parse_listen(const char *text, struct sockaddr_storage *ret, socklen_
         (host.ptr[0] != '[' && memchr(host.ptr, ':', host.len)))
         return sp_error_set(err, SP_ERR_INVALID, 0, "listen: '%s' is not an IP address", text);
 
-    *ret = (struct sockaddr_storage){0};
     if (host.ptr[0] == '[') {
         in6->sin6_family = AF_INET6;
         in6->sin6_port = htons((uint16_t)port);
@@ -189,13 +188,16 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t len, co
 
 static int bound_port(int fd)
 {
-    struct sockaddr_storage bound;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } bound = {.in6 = {0}};
     socklen_t len = sizeof(bound);
 
-    if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0)
+    if (getsockname(fd, &bound.any, &len) < 0)
         return 0;
-    return ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                             : ((struct sockaddr_in *)&bound)->sin_port);
+    return ntohs(bound.any.sa_family == AF_INET6 ? bound.in6.sin6_port : bound.in.sin_port);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -222,7 +224,7 @@ static void close_listener(struct listener *listener)
 static int listen_one(struct sp_server *server, const char *addr_port, int *ret_port,
                       struct sp_error *err)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     struct listener *listener;
     socklen_t len = 0;
     int fd = -1;

@@ -114,6 +114,7 @@ static struct request **take_lines(struct space *space, size_t *ret_n)
 /* The lowest limit of a group wins; one whose functions are all gone keeps what it had. */
 static void set_limits(struct space *space)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what drop_unused frees leaves its list */
     SP_LIST_EACH (group, &space->groups, struct group, in_space) {
         uint32_t lowest = 0;
 

@@ -250,21 +250,33 @@ void sp_box_prepare_spare(struct sp_launcher *l)
 
 /* --- workers --- */
 
+/* Where a new worker is noted; NULL when there may be none. */
+static struct sp_box_worker *free_slot(struct sp_box *box, uint64_t worker, struct sp_error *err)
+{
+    struct sp_box_worker *slot = find_worker(box, 0);
+
+    if (box->state != SP_BOX_RUNNING) {
+        (void)sp_error_set(err, SP_ERR_CONFLICT, 0, "the sandbox is not running");
+        return NULL;
+    }
+    if (find_worker(box, worker)) {
+        (void)sp_error_set(err, SP_ERR_CONFLICT, 0, "there is a worker of this id");
+        return NULL;
+    }
+    if (!slot)
+        (void)sp_error_set(err, SP_ERR_LIMIT, 0, "there are %d workers", SP_BOX_WORKERS_MAX);
+    return slot;
+}
+
 void sp_box_worker_start(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg,
                          const int *fds)
 {
-    struct sp_box_worker *slot = find_worker(box, 0);
     struct sp_error err = {0};
+    struct sp_box_worker *slot = free_slot(box, msg->worker, &err);
     struct sp_ctl order;
     int r;
 
-    if (box->state != SP_BOX_RUNNING)
-        (void)sp_error_set(&err, SP_ERR_CONFLICT, 0, "the sandbox is not running");
-    else if (find_worker(box, msg->worker))
-        (void)sp_error_set(&err, SP_ERR_CONFLICT, 0, "there is a worker of this id");
-    else if (!slot)
-        (void)sp_error_set(&err, SP_ERR_LIMIT, 0, "there are %d workers", SP_BOX_WORKERS_MAX);
-    if (err.kind != SP_ERR_NONE) {
+    if (!slot) {
         sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
         return;
     }
