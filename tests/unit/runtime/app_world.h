@@ -35,6 +35,11 @@
 #define DEADLINE_MS 4000
 #define SPACE       7
 
+/* What a client of the queue posts, and where its stream is. */
+#define JOIN(fn, data, session)                                                                    \
+    "{\"data\":" data ",\"fn_index\":" #fn ",\"session_hash\":\"" session "\"}"
+#define DATA(session) "gradio_api/queue/data?session_hash=" session
+
 struct world {
     uv_loop_t loop;
     uv_timer_t beat; /* keeps the loop turning while the test waits */

@@ -1,10 +1,6 @@
 /* Sessions: what is kept, for how long, how much, and for whom. */
 #include "tests/unit/runtime/app_world.h"
 
-#define JOIN(fn, data, session)                                                                    \
-    "{\"data\":" data ",\"fn_index\":" #fn ",\"session_hash\":\"" session "\"}"
-#define DATA(session) "gradio_api/queue/data?session_hash=" session
-
 static void yield_text(struct world *w, const char *id, unsigned seq, const char *text)
 {
     worker_say(w, "{\"type\":\"yield\",\"id\":\"%s\",\"attempt\":1,\"seq\":%u,\"data\":[\"%s\"]}",
