@@ -142,8 +142,8 @@ void sp_worker_put_shutdown(struct sp_buf *out, uint64_t grace_ms);
 /*
  * The `request` object of a call, without a line feed: what an app's gr.Request shows. Left out are
  * Cookie, Authorization, Proxy-Authorization and hop-by-hop headers: the first three hold the hub's
- * own secrets. A repeated header or parameter counts once, the first. `base_url` is our address as the
- * client sees it: URLs of output files begin with it. `username` may be NULL.
+ * own secrets. A repeated header or parameter counts once, the first. `base_url` is our address as
+ * the client sees it: URLs of output files begin with it. `username` may be NULL.
  */
 void sp_worker_put_request(struct sp_buf *out, const struct sp_http_request *req, const char *peer,
                            const char *base_url, const char *username);

@@ -368,12 +368,14 @@ static void test_an_app_sees_the_request_without_the_hubs_secrets(void **state)
     (void)state;
     assert_true(sp_http_parse_request(head.ptr, head.len, &req, &fail_) > 0);
     sp_worker_put_request(&out, &req, "127.0.0.1", "http://h:1", NULL);
-    assert_text(&out, "{\"headers\":{\"host\":\"h\",\"user-agent\":\"\\\"q\\\"\xEF\xBF\xBD\","
-                      "\"x-two\":\"1\"},\"query\":{\"a\":\"1 2\",\"b\":\"\xC3\xA9\",\"c\":\"\"},"
-                      "\"client\":{\"host\":\"127.0.0.1\"},\"base\":\"http://h:1\",\"username\":null}");
+    assert_text(&out,
+                "{\"headers\":{\"host\":\"h\",\"user-agent\":\"\\\"q\\\"\xEF\xBF\xBD\","
+                "\"x-two\":\"1\"},\"query\":{\"a\":\"1 2\",\"b\":\"\xC3\xA9\",\"c\":\"\"},"
+                "\"client\":{\"host\":\"127.0.0.1\"},\"base\":\"http://h:1\",\"username\":null}");
     sp_worker_put_request(&out, &req, "::1", "http://h:1", "ada");
     assert_non_null(
-        strstr(sp_buf_str(&out), "\"client\":{\"host\":\"::1\"},\"base\":\"http://h:1\",\"username\":\"ada\"}"));
+        strstr(sp_buf_str(&out),
+               "\"client\":{\"host\":\"::1\"},\"base\":\"http://h:1\",\"username\":\"ada\"}"));
     assert_null(strstr(sp_buf_str(&out), "secret"));
 }
 
