@@ -134,8 +134,8 @@ static bool enqueue(struct sp_app_event *ev, struct sp_app_refused *refused)
     apps->n_waiting--;
     if (refused->why == SP_REFUSED_FULL)
         (void)snprintf(refused->msg, sizeof(refused->msg),
-                       "Queue is full. Max size is %u and size is %u.", refused->max_size,
-                       refused->size);
+                       "Queue is full. Max size is %u and size is %u.%s", refused->max_size,
+                       refused->size, ev->session->space->max_size < 0 ? " (queue.max_size)" : "");
     return false;
 }
 

@@ -24,10 +24,7 @@
 #define AUTH_KEY_SIZE      128
 #define SP_AUTH_NAME_SIZE  97
 
-#define AUTH_TOKENS_MAX   100 /* of a user */
-#define AUTH_SESSIONS_MAX 100 /* of a user; the one that ends first makes room */
-#define AUTH_LOGINS_MAX   20  /* of a user, not spent; likewise */
-#define AUTH_FORGET_MAX   64  /* credentials removed in one transaction */
+#define AUTH_FORGET_MAX 64 /* credentials removed in one transaction */
 
 enum auth_kind { AUTH_TOKEN, AUTH_SESSION, AUTH_LOGIN };
 

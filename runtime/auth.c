@@ -212,9 +212,9 @@ void sp_auth_add_token(struct sp_auth *auth, const char *user, const char *label
 
     if (!owner)
         (void)sp_error_set(&op->err, SP_ERR_NOT_FOUND, 0, "there is no such user");
-    else if (count_of(auth, owner, AUTH_TOKEN) >= AUTH_TOKENS_MAX)
-        (void)sp_error_set(&op->err, SP_ERR_LIMIT, 0, "a user has at most %d tokens",
-                           AUTH_TOKENS_MAX);
+    else if (count_of(auth, owner, AUTH_TOKEN) >= sp_config_int(auth->config, "users.max_tokens"))
+        (void)sp_error_set(&op->err, SP_ERR_LIMIT, 0,
+                           "this user has as many tokens as a user may have (users.max_tokens)");
     if (op->err.kind != SP_ERR_NONE) {
         finish_later(op);
         return;
@@ -242,7 +242,7 @@ void sp_auth_add_login(struct sp_auth *auth, const char *user, sp_auth_secret_fn
     (void)snprintf(op->user, sizeof(op->user), "%s", user);
     op->expires_ms = sp_clock_wall_ms() + (int64_t)sp_config_duration(auth->config, "login.ttl");
     auth_make_secret(op, AUTH_LOGIN);
-    make_room(op, owner, AUTH_LOGIN, AUTH_LOGINS_MAX);
+    make_room(op, owner, AUTH_LOGIN, sp_config_int(auth->config, "users.max_links"));
     auth_user_key(user, key);
     start_credential(op, &(struct sp_store_compare){.key = key, .op = SP_STORE_PRESENT}, "",
                      "there is no such user");
@@ -262,7 +262,7 @@ void sp_auth_login(struct sp_auth *auth, struct sp_slice secret, sp_auth_secret_
     (void)snprintf(op->user, sizeof(op->user), "%s", proof->user->name);
     op->expires_ms = sp_clock_wall_ms() + (int64_t)sp_config_duration(auth->config, "session.ttl");
     auth_make_secret(op, AUTH_SESSION);
-    make_room(op, proof->user, AUTH_SESSION, AUTH_SESSIONS_MAX);
+    make_room(op, proof->user, AUTH_SESSION, sp_config_int(auth->config, "users.max_sessions"));
     if (proof->kind == AUTH_LOGIN)
         forget_also(op, proof);
     /* The store decides who was first to spend a link: for the second it is absent. */

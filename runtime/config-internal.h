@@ -27,6 +27,8 @@ struct sp_config_row {
     const char *help;
     /* For texts with a form of their own: 0, or an error that says what is expected. */
     int (*check)(const char *text, struct sp_error *err);
+    const char
+        *test; /* of tests/: what reaches the limit; tools/lint.py looks whether it is there */
 };
 
 extern const struct sp_config_row sp_config_rows[];

@@ -424,14 +424,16 @@ static void write_row(struct sp_buf *out, const struct sp_config_row *row)
 {
     char min[32] = "";
     char max[32] = "";
+    const char *mark = row->test ? "`" : "";
 
     if (row->type >= SP_CONFIG_INT) {
         format_number(row, row->min, min, sizeof(min));
         format_number(row, row->max, max, sizeof(max));
     }
-    (void)sp_buf_printf(out, "| `%s` | %s | %s%s%s | %s%s%s | %s |\n", row->name,
+    (void)sp_buf_printf(out, "| `%s` | %s | %s%s%s | %s%s%s | %s | %s%s%s |\n", row->name,
                         type_name(row->type), *row->def ? "`" : "", *row->def ? row->def : "empty",
-                        *row->def ? "`" : "", min, *min ? " to " : "", max, row->help);
+                        *row->def ? "`" : "", min, *min ? " to " : "", max, row->help, mark,
+                        row->test ? row->test : "", mark);
 }
 
 static bool is_limit(const struct sp_config_row *row)
@@ -441,8 +443,8 @@ static bool is_limit(const struct sp_config_row *row)
 
 static void write_table(struct sp_buf *out, bool limits)
 {
-    (void)sp_buf_append_str(out, "| name | type | default | allowed | what it is |\n"
-                                 "|---|---|---|---|---|\n");
+    (void)sp_buf_append_str(out, "| name | type | default | allowed | what it is | test |\n"
+                                 "|---|---|---|---|---|---|\n");
     for (unsigned i = 0; i < sp_config_n_rows; i++)
         if (is_limit(&sp_config_rows[i]) == limits)
             write_row(out, &sp_config_rows[i]);
@@ -452,7 +454,9 @@ void sp_config_write_docs(struct sp_buf *out)
 {
     (void)sp_buf_append_str(
         out, "# Settings\n\n"
-             "Generated from the table in runtime/config_table.c; change it there.\n\n"
+             "Generated from the table in runtime/config_table.c; change it there. The last column "
+             "names "
+             "the test that\nreaches the end of it: `make test T=NAME`.\n\n"
              "A flag (`--set limit.head=16k`) goes before the environment "
              "(`SPACESD_LIMIT_HEAD=16k`), that\n"
              "before the configuration file (`limit.head = 16k`, one setting a line, `#` begins a "
@@ -464,8 +468,9 @@ void sp_config_write_docs(struct sp_buf *out)
              "(or `15`), "
              "`10m`, `24h`, `14d`.\n\n");
     write_table(out, false);
-    (void)sp_buf_append_str(out,
-                            "\n## Limits\n\n"
-                            "Everything that a stranger can make grow, and where it ends.\n\n");
+    (void)sp_buf_append_str(
+        out, "\n## Limits\n\n"
+             "Everything that a stranger can make grow, and where it ends. An answer, page or log "
+             "line names the setting\nthat was reached.\n\n");
     write_table(out, true);
 }

@@ -27,6 +27,9 @@ LIBRARIES = {
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 LIMIT_LINES = 700
+SETTING = r'\{"([a-z_.]+)",\s+SP_CONFIG_(\w+),(?:(?!\},).)*?(?:"(test_\w+)"|NULL)\},'
+# Numbers that bound nothing.
+NO_LIMIT = {"uid", "journal.segment", "queue.publish"}
 
 
 def tracked(*patterns):
@@ -81,6 +84,24 @@ def check_links(path, findings):
                     findings.append(f"{path}:{number}: link to {target}, which is not there")
 
 
+def check_settings(findings):
+    """Every number in the table of settings names the test that reaches it."""
+    path = "runtime/config_table.c"
+    with open(path, encoding="utf-8") as file:
+        rows = re.findall(SETTING, file.read(), re.S)
+    tests = ""
+    for name in tracked("tests/*.c", "tests/*.py"):
+        with open(name, encoding="utf-8") as file:
+            tests += file.read()
+    for name, kind, test in rows:
+        if test and not re.search(rf"\b(?:def|void) {test}\(", tests):
+            findings.append(f"{path}: {name}: there is no test {test}")
+        if not test and kind in ("INT", "SIZE", "DURATION") and name not in NO_LIMIT:
+            findings.append(f"{path}: {name}: names no test that reaches it")
+    if len(rows) < 50:
+        findings.append(f"{path}: the table of settings is not understood")
+
+
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     findings = []
@@ -91,6 +112,7 @@ def main():
             check_guard(path, findings)
     for path in tracked("*.py", "*.ts"):
         check_length(path, findings)
+    check_settings(findings)
     for path in tracked("*.md"):
         check_links(path, findings)
     for folder in sorted({path.split("/")[0] for path in tracked() if "/" in path} - {".ci"}):

@@ -17,7 +17,7 @@ LATE = "import time\ntime.sleep(2)\n" + SLOW
 ECHO = "import gradio as gr\ngr.Interface(lambda x: x, 'text', 'text', api_name='echo').launch()\n"
 
 SMALL = {
-    "users.max": 3, "spaces.max_per_user": 1, "deploy.max_files": 3, "deploy.max_bytes": "32k", "deploy.parallel": 1,
+    "users.max": 3, "users.max_links": 2, "spaces.max_per_user": 1, "deploy.max_files": 3, "deploy.max_bytes": "32k", "deploy.parallel": 1,
     "limit.head": "2k", "limit.request_body": "64k", "limit.upload": "900k", "limit.files_per_space": "1M",
     "limit.log_followers": 1, "limit.api_wait": 1, "limit.held": 1, "queue.max_size": 1, "queue.call_detached": "1s",
 }
@@ -89,6 +89,11 @@ class Refusals(harness.Case):
         replies = [self.d.post("/api/users", {"name": f"u{n}"}) for n in range(2)]
         self.assertEqual(replies[0].status, 201)
         self.refused(replies[1], 429, "users.max")
+
+    def test_unused_login_links_make_room_for_new_ones(self):
+        links = [self.d.post("/api/users/alice/login-link").json["login_url"].split("#")[1] for _ in range(3)]
+        codes = [self.d.post("/api/login", {"token": link}, token=None).status for link in links]
+        self.assertEqual(codes, [401, 200, 200])
 
     def test_spaces_of_a_user_end_at_the_limit_but_not_for_an_admin(self):
         self.d.cli("deploy", self.app(), "alice/first", token=self.alice)
@@ -204,7 +209,7 @@ class Refusals(harness.Case):
         self.d.stream("me/slow", "runs").until("process_starts")
         self.assertEqual(self.d.join("me/slow", 0, [0], "waits").status, 200)
         full = self.d.join("me/slow", 0, [0], "late")
-        self.assertEqual((full.status, full.json["detail"]), (503, "Queue is full. Max size is 1 and size is 1."))
+        self.assertEqual((full.status, full.json["detail"]), (503, "Queue is full. Max size is 1 and size is 1. (queue.max_size)"))
         self.d.stream("me/slow", "waits").until("process_completed")
 
     def test_a_call_that_nobody_fetches_is_given_up(self):

@@ -283,6 +283,48 @@ static void test_a_full_disk_refuses_and_works_again_when_there_is_space(void **
     assert_int_equal(umount(f->dir), 0);
 }
 
+static void fill(struct fix *f, unsigned *ret_stored)
+{
+    SP_AUTO_FREE char *value = calloc(1, 100 * 1024);
+    char key[32];
+
+    for (*ret_stored = 0; *ret_stored < 100; (*ret_stored)++) {
+        (void)snprintf(key, sizeof(key), "/fill/%u", *ret_stored);
+        f->called = false;
+        assert_int_equal(sp_store_put(f->store, key, sp_slice(value, 100 * 1024), on_txn, f, NULL),
+                         0);
+        wait_for(f, &f->called);
+        if (f->kind != SP_ERR_NONE)
+            return;
+    }
+}
+
+static void test_a_store_above_its_limit_refuses_puts_until_something_is_deleted(void **state)
+{
+    struct fix *f = *state;
+    unsigned stored;
+    unsigned again;
+
+    sp_store_limit(f->store, 1024 * 1024);
+    fill(f, &stored);
+    assert_int_equal(f->kind, SP_ERR_LIMIT);
+    assert_in_range(stored, 8, 12); /* the past of each key went before a put was refused */
+    fill(f, &again);
+    assert_int_equal(f->kind, SP_ERR_LIMIT);
+    assert_int_equal(again, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        char key[32];
+
+        (void)snprintf(key, sizeof(key), "/fill/%u", i);
+        del(f, key);
+        assert_int_equal(f->kind, SP_ERR_NONE);
+    }
+    put(f, "/after", "x");
+    assert_int_equal(f->kind, SP_ERR_NONE);
+    range(f, "/fill/", true, 0);
+    assert_int_equal(f->count, stored - 3);
+}
+
 #ifdef SP_FAULTS
 static void test_a_failed_commit_fails_only_what_fails_again_alone(void **state)
 {
@@ -318,6 +360,7 @@ int main(void)
         ROW(test_the_database_is_for_its_owner_only),
         ROW(test_the_store_opens_where_only_the_working_folder_can_be_walked),
         ROW(test_kill_9_loses_nothing_that_was_reported),
+        ROW(test_a_store_above_its_limit_refuses_puts_until_something_is_deleted),
         ROW(test_a_full_disk_refuses_and_works_again_when_there_is_space),
 #ifdef SP_FAULTS
         ROW(test_a_failed_commit_fails_only_what_fails_again_alone),
