@@ -18,6 +18,8 @@
 #define WAIT_MAX_MS    30000
 #define KEEP_ALIVE_MS  15000
 #define QUEUE_EVERY_MS 1000
+#define LOG_WAITS_MAX  ((size_t)8 << 20) /* of a log, for one reader; more is left out, and said */
+#define LOG_PIECE      ((size_t)64 << 10)
 
 /*
  * One client that waits for something of one Space. It goes when the client goes, when the Space is
@@ -32,6 +34,9 @@ struct watch {
     struct sp_spaces *spaces;
     struct sp_daemon *daemon;
     struct sp_applog_follower *follower; /* logs only */
+    struct sp_buf waits;                 /* logs only: events that the client has no room for yet */
+    uint64_t left_out;                   /* lines for which there was no room here either */
+    bool ends;                           /* when those have left */
     bool is_wait;                        /* counted in daemon->api_waits */
     bool is_stream;
     bool wants_queue; /* events only */
@@ -41,7 +46,10 @@ struct watch {
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct watch *watch = handle->data;
+
+    sp_buf_done(&watch->waits);
+    free(watch);
 }
 
 /* Lets go of everything; the exchange has been answered or is gone. */
@@ -81,6 +89,7 @@ static struct watch *watch_new(struct sp_exchange *ex, struct sp_space *space)
     watch->space = space->id;
     watch->spaces = space->all;
     watch->daemon = sp_daemon_of(ex);
+    sp_buf_init(&watch->waits, 0);
     sp_list_init(&watch->watcher.node);
     (void)uv_timer_init(watch->daemon->loop, &watch->timer);
     watch->timer.data = watch;
@@ -246,22 +255,72 @@ void sp_api_space_events(struct sp_exchange *ex)
 
 /* --- logs ------------------------------------------------------------------------------------- */
 
+/* The Hub's form: the line with its end in it. */
+static void put_line(struct sp_buf *event, int64_t wall_ms, struct sp_slice line)
+{
+    char time[SP_TIME_LEN];
+
+    sp_clock_format(wall_ms, time);
+    (void)sp_buf_append_str(event, "data: {\"data\":");
+    (void)sp_buf_append_json_string(event, line);
+    event->len--; /* the closing quote moves behind the line end */
+    (void)sp_buf_printf(event, "\\n\",\"timestamp\":\"%s\"}\n\n", time);
+}
+
 static void send_line(void *arg, int64_t wall_ms, struct sp_slice line)
 {
     struct watch *watch = arg;
     SP_AUTO_BUF struct sp_buf event;
-    char time[SP_TIME_LEN];
 
     if (!watch->ex)
         return;
-    sp_clock_format(wall_ms, time);
     sp_buf_init(&event, 0);
-    /* The Hub's form: the line with its end in it. */
-    (void)sp_buf_append_str(&event, "data: {\"data\":");
-    (void)sp_buf_append_json_string(&event, line);
-    event.len--; /* the closing quote moves behind the line end */
-    (void)sp_buf_printf(&event, "\\n\",\"timestamp\":\"%s\"}\n\n", time);
-    if (!sp_stream_write(watch->ex, sp_buf_slice(&event)))
+    put_line(&event, wall_ms, line);
+    if (!watch->waits.len && sp_stream_write(watch->ex, sp_buf_slice(&event)))
+        return;
+    if (watch->waits.len + event.len <= LOG_WAITS_MAX)
+        (void)sp_buf_append_slice(&watch->waits, sp_buf_slice(&event));
+    else
+        watch->left_out++;
+}
+
+static void say_left_out(struct watch *watch)
+{
+    SP_AUTO_FREE char *text =
+        sp_asprintf("===== %llu lines are left out here: they were not read in time",
+                    (unsigned long long)watch->left_out);
+
+    watch->left_out = 0;
+    send_line(watch, sp_clock_wall_ms(), sp_slice_str(text));
+}
+
+/* The client has room again: as much of what waits as it takes, then the end if it is due. */
+static void on_log_drain(void *arg)
+{
+    struct watch *watch = arg;
+    size_t at = 0;
+
+    while (at < watch->waits.len) {
+        size_t len = watch->waits.len - at < LOG_PIECE ? watch->waits.len - at : LOG_PIECE;
+
+        if (!sp_stream_write(watch->ex, sp_slice(watch->waits.data + at, len)))
+            break;
+        at += len;
+    }
+    sp_buf_consume(&watch->waits, at);
+    if (watch->waits.len)
+        return;
+    sp_buf_done(&watch->waits);
+    if (watch->left_out)
+        say_left_out(watch);
+    if (watch->ends && !watch->waits.len)
+        end_stream(watch);
+}
+
+static void end_log(struct watch *watch)
+{
+    watch->ends = true;
+    if (!watch->waits.len)
         end_stream(watch);
 }
 
@@ -270,14 +329,14 @@ static void on_log_end(void *arg)
     struct watch *watch = arg;
 
     watch->follower = NULL;
-    end_stream(watch);
+    end_log(watch);
 }
 
 static void on_log_tick(uv_timer_t *timer)
 {
     struct watch *watch = timer->data;
 
-    if (watch->ex && !sp_stream_write(watch->ex, SP_SLICE(": still here\n\n")))
+    if (watch->ex && !watch->waits.len && !sp_stream_write(watch->ex, SP_SLICE(": still here\n\n")))
         end_stream(watch);
 }
 
@@ -297,13 +356,12 @@ void sp_api_space_logs(struct sp_exchange *ex)
     (void)sp_parse_u64(sp_http_query(query, "lines"), 5000, &lines);
     watch = watch_new(ex, space);
     start_stream(watch);
+    sp_stream_on_drain(ex, on_log_drain, watch);
     sp_applog_tail(space->log, lines, send_line, watch);
-    if (!watch->ex)
-        return;
     if (follow)
         watch->follower = sp_applog_follow(space->log, send_line, on_log_end, watch);
     if (!watch->follower) {
-        end_stream(watch);
+        end_log(watch);
         return;
     }
     (void)uv_timer_start(&watch->timer, on_log_tick, KEEP_ALIVE_MS, KEEP_ALIVE_MS);

@@ -1,7 +1,10 @@
 """Holes that a review found: each story fails on the version before its fix."""
 
 import os
+import re
+import socket
 import threading
+import time
 
 import harness
 import raw
@@ -87,3 +90,21 @@ class Review(harness.Case):
         reply = d.get("/api/session", token=None)
         self.assertEqual((reply.status, reply.json), (200, {"user": None}))
         self.assertEqual(d.get("/api/session").json, {"user": {"name": "admin", "isAdmin": True}})
+
+    def test_a_long_log_comes_whole_to_a_slow_reader(self):
+        d = self.daemon(args=["--set", "log.rate=100000", "--set", "limit.stream_buffer=64k"])
+        app = ("import gradio as gr\nfor i in range(2000):\n    print(f'line {i} ' + 'x' * 3000)\n"
+               "gr.Interface(lambda x: x, 'text', 'text').launch()\n")
+        d.deploy(self.folder({"README.md": "---\ntitle: T\n---\n", "app.py": app}), "me/chatty")
+        path = "/api/spaces/me/chatty/logs/run?lines=5000"
+        harness.wait_for("all lines", lambda: b"line 1999 " in d.get("/api/spaces/me/chatty/logs/run?lines=10").body)
+        with raw.connect(d) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                         f"Authorization: Bearer {d.token}\r\n\r\n".encode())
+            time.sleep(1)  # it reads late: what is sent meanwhile waits
+            body = b""
+            while piece := sock.recv(65536):
+                body += piece
+        lines = [int(n) for n in re.findall(rb'"data":"line (\d+) ', body)]
+        self.assertEqual(lines, list(range(2000)))
