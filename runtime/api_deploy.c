@@ -230,7 +230,6 @@ static bool on_body(struct sp_exchange *ex, void *arg, struct sp_slice piece)
 static bool check_target(struct sp_exchange *ex, const char *owner, const char *name)
 {
     const struct sp_user *user = sp_gate_user(ex);
-    struct sp_space *space = sp_spaces_by_name(&sp_daemon_of(ex)->spaces, owner, name);
 
     if (!sp_name_valid(sp_slice_str(owner)) || !sp_name_valid(sp_slice_str(name))) {
         sp_reply_problem(ex, 400, "invalid",
@@ -240,11 +239,9 @@ static bool check_target(struct sp_exchange *ex, const char *owner, const char *
     }
     if (sp_gate_may_own(user, owner))
         return true;
-    if (space && !sp_gate_may_read(user, space))
-        sp_reply_problem(ex, 404, "not_found", "there is no Space '%s/%s'", owner, name);
-    else
-        sp_reply_problem(ex, 403, "denied", "only %s and operators may deploy to '%s/%s'", owner,
-                         owner, name);
+    /* The same whether it exists or not: otherwise this would tell the names of private Spaces. */
+    sp_reply_problem(ex, 403, "denied", "only %s and operators may deploy to '%s/%s'", owner, owner,
+                     name);
     return false;
 }
 

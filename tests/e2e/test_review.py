@@ -108,3 +108,23 @@ class Review(harness.Case):
                 body += piece
         lines = [int(n) for n in re.findall(rb'"data":"line (\d+) ', body)]
         self.assertEqual(lines, list(range(2000)))
+
+    def test_a_stranger_cannot_learn_the_names_of_private_spaces(self):
+        d = self.daemon()
+        d.cli("deploy", os.path.join(harness.APPS, "echo"), "me/secret", "--private", "--wait")
+        bob = d.user("bob")
+        paths = [("GET", ""), ("GET", "/runtime"), ("GET", "/events"), ("GET", "/queue"), ("GET", "/logs/run"),
+                 ("POST", "/deploy"), ("POST", "/duplicate"), ("POST", "/restart"), ("PUT", "/settings"), ("DELETE", "")]
+        for method, path in paths:
+            answers = [d.request(method, f"/api/spaces/me/{name}{path}", "{}" if method in ("POST", "PUT") else None,
+                                 token=bob, headers=FORM_TYPE) for name in ("secret", "absent")]
+            self.assertEqual(answers[0].status, answers[1].status, path)
+            self.assertEqual(answers[0].body.replace(b"secret", b"absent"), answers[1].body, path)
+        for path in ("config", "queue/data?session_hash=x", "file=/run/files/o/x", "live"):
+            answers = [d.get(f"/app/me/{name}/{path}", token=bob) for name in ("secret", "absent")]
+            self.assertEqual([a.status for a in answers], [404, 404], path)
+            self.assertEqual(answers[0].body.replace(b"secret", b"absent"), answers[1].body, path)
+        for path in ("live", "queue/join"):
+            ws = raw.WebSocket(d, f"/app/me/secret/{path}", headers=[f"Authorization: Bearer {bob}"])
+            self.assertEqual(ws.status, 404, path)
+            ws.close()
