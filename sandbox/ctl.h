@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "sandbox/launch.h"
+#include "sandbox/packet.h"
 
 enum sp_ctl_kind {
     /* launcher -> pid 1 */
@@ -29,7 +30,7 @@ enum sp_ctl_kind {
 };
 
 /* ORDER: snapshot, files, uploads. WORKER_START: as in sandbox/launch.h. */
-#define SP_CTL_FDS_MAX 4
+#define SP_CTL_FDS_MAX SP_PACKET_FDS_MAX
 
 struct sp_ctl {
     uint32_t kind;
