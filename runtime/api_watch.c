@@ -186,6 +186,10 @@ static void on_stage_event(struct sp_space_watcher *watcher, struct sp_space *sp
 {
     struct watch *watch = SP_CONTAINER(watcher, struct watch, watcher);
 
+    if (!sp_gate_may_read(sp_exchange_user(watch->ex), space)) {
+        end_stream(watch); /* it has become private */
+        return;
+    }
     send_json(watch, stage_json(space));
     if (space->stage == SP_STAGE_DELETING)
         end_stream(watch);

@@ -88,6 +88,11 @@ void sp_apps_worker_gone(struct sp_apps *apps, uint64_t worker, const char *why)
 /* The stage changed: told to live visitors. With `serving` false waiting requests go on waiting. */
 void sp_apps_space_stage(struct sp_apps *apps, uint64_t space, const char *stage,
                          const char *reason);
+/*
+ * Who may use it has changed: the page's sockets are closed, and who still may connects again.
+ * Requests that were accepted run to their end.
+ */
+void sp_apps_space_access(struct sp_apps *apps, uint64_t space);
 /* Every request ends, every stream is closed, results and uploads are erased. */
 void sp_apps_space_removed(struct sp_apps *apps, uint64_t space);
 

@@ -331,6 +331,16 @@ static void on_orphan(struct sp_app_link *link)
     SP_CONTAINER(link, struct sp_live_conn, link)->apps = NULL;
 }
 
+void sp_apps_space_access(struct sp_apps *apps, uint64_t space)
+{
+    SP_LIST_EACH (link, &apps->links, struct sp_app_link, node) {
+        struct sp_live_conn *conn = SP_CONTAINER(link, struct sp_live_conn, link);
+
+        if (link->orphan == on_orphan && conn->space == space && conn->ws)
+            sp_ws_close(conn->ws, 1012, "who may use this app has changed");
+    }
+}
+
 void sp_app_live(struct sp_app_space *space, struct sp_exchange *ex, const char *rest)
 {
     static const struct sp_ws_callbacks callbacks = {on_message, on_drain, on_closed};

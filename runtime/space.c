@@ -26,6 +26,13 @@ static void tell(struct sp_space *space)
         watcher->changed(watcher, space);
 }
 
+void sp_space_access(struct sp_space *space)
+{
+    sp_apps_space_access(space->all->apps, space->id);
+    SP_LIST_EACH (watcher, &space->watchers, struct sp_space_watcher, node)
+        watcher->changed(watcher, space);
+}
+
 static void set_stage(struct sp_space *space, enum sp_stage stage, const char *reason)
 {
     if (space->stage == stage && strcmp(space->reason, reason) == 0)

@@ -98,6 +98,8 @@ struct sp_space_watcher {
 };
 void sp_space_watch(struct sp_space *space, struct sp_space_watcher *watcher);
 void sp_space_unwatch(struct sp_space_watcher *watcher);
+/* For spaces.c: who may see it has changed; watchers look again whether they still may. */
+void sp_space_access(struct sp_space *space);
 
 /* The version that people see: the current one, or the candidate before the first has run. */
 const struct sp_version *sp_space_version(const struct sp_space *space);

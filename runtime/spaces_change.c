@@ -107,8 +107,10 @@ static void apply(struct change *change, struct sp_space *space)
             apply_deploy(space, &change->version);
         sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
     }
-    if (change->set_private)
+    if (change->set_private && space->is_private != change->is_private) {
         space->is_private = change->is_private;
+        sp_space_access(space);
+    }
     if (change->set_paused) {
         space->paused = change->paused;
         sp_space_step(space, change->paused ? SP_SPACE_PAUSE : SP_SPACE_WANTED, SP_STAGE_COUNT, "");

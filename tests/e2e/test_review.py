@@ -128,3 +128,23 @@ class Review(harness.Case):
             ws = raw.WebSocket(d, f"/app/me/secret/{path}", headers=[f"Authorization: Bearer {bob}"])
             self.assertEqual(ws.status, 404, path)
             ws.close()
+
+    def test_a_space_that_becomes_private_lets_go_of_strangers(self):
+        d = self.daemon()
+        d.deploy("echo", "me/echo")
+        stranger, silent = raw.WebSocket(d, "/app/me/echo/live"), raw.WebSocket(d, "/app/me/echo/live")
+        stranger.send({"type": "hello", "v": 1, "resume": None})
+        stranger.until("hello")
+        events = harness.Stream(d, "/api/spaces/me/echo/events")
+        next(events.messages())
+        self.assertEqual(d.request("PUT", "/api/spaces/me/echo/settings", {"private": True}).status, 200)
+        for ws in (stranger, silent):
+            while ws.receive() is not None:
+                pass
+            self.assertEqual(ws.close_code, 1012)
+            ws.close()
+        self.assertEqual([m for m in events.messages() if m.get("stage")], [])  # and it ends
+        events.close()
+        again = raw.WebSocket(d, "/app/me/echo/live")
+        self.assertEqual(again.status, 404)
+        again.close()
