@@ -149,6 +149,20 @@ int sp_mkdir_p(int dirfd, const char *path, mode_t mode, struct sp_error *err)
     return 0;
 }
 
+/* Snapshots are read-only, and an app may take all rights off its own folders: given back, so that
+ * they can be emptied without root. */
+static int open_to_empty(int parent, const char *name)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(parent, name, flags);
+
+    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
+        fd = openat(parent, name, flags);
+    if (fd >= 0)
+        (void)fchmod(fd, 0700); /* where it matters and fails, removing says so */
+    return fd;
+}
+
 static int rmtree_at(int parent, const char *name, unsigned levels)
 {
     SP_AUTO_FD int fd = -1;
@@ -163,7 +177,7 @@ static int rmtree_at(int parent, const char *name, unsigned levels)
     if (levels == 0)
         return -ELOOP;
 
-    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fd = open_to_empty(parent, name);
     if (fd < 0)
         return -errno;
     dir = fdopendir(fd);

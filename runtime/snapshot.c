@@ -21,40 +21,13 @@ enum sp_err_kind sp_snapshot_err_kind(int error)
 
 /* --- removing --------------------------------------------------------------------------------- */
 
-/* Folders of a snapshot are read-only; without root they must be made writable to be emptied. */
-static int remove_at(int parent, const char *name, unsigned levels)
-{
-    SP_AUTO_FD int fd = -1;
-    struct dirent *entry;
-    DIR *dir;
-    int r = 0;
-
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EISDIR && errno != EPERM)
-        return -errno;
-    if (levels == 0)
-        return -ELOOP;
-    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fchmod(fd, 0700) < 0 || !(dir = fdopendir(fd)))
-        return -errno;
-    fd = -1; /* closedir closes it */
-    while (r == 0 && (entry = readdir(dir)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = remove_at(dirfd(dir), entry->d_name, levels - 1);
-    (void)closedir(dir);
-    if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-        r = -errno;
-    return r;
-}
-
 void sp_snapshot_remove_tree(int parent, const char *name)
 {
-    int r = remove_at(parent, name, SNAPSHOT_LEVELS_MAX);
+    struct sp_error err;
 
-    if (r < 0)
+    if (sp_rmtree(parent, name, &err) < 0)
         sp_log(SP_LOG_WARN, "snapshot.remove_failed", "name=%s err=%s", sp_log_quoted(name),
-               sp_log_quoted(strerror(-r)));
+               sp_log_quoted(err.msg));
 }
 
 /* --- snapshots -------------------------------------------------------------------------------- */

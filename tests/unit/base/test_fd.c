@@ -127,6 +127,29 @@ static void test_folders_are_made_and_removed_with_all_below(void **state)
     assert_true(sp_mkdir_p(dir, "f/g", 0755, &err) < 0);
 }
 
+static void test_folders_without_any_right_are_removed_without_root(void **state)
+{
+    const uid_t root = geteuid();
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(sp_mkdir_p(dir, "a/closed/b", 0755, &err), 0);
+    put("a/closed/b/f", SP_SLICE("x"));
+    if (root == 0) { /* which may do everything: as somebody who owns all of it */
+        assert_int_equal(fchown(dir, 12345, 12345), 0);
+        assert_int_equal(fchownat(dir, "a", 12345, 12345, 0), 0);
+        assert_int_equal(fchownat(dir, "a/closed", 12345, 12345, 0), 0);
+        assert_int_equal(fchownat(dir, "a/closed/b", 12345, 12345, 0), 0);
+        assert_int_equal(seteuid(12345), 0);
+    }
+    assert_int_equal(fchmodat(dir, "a/closed/b", 0555, 0), 0);
+    assert_int_equal(fchmodat(dir, "a/closed", 0, 0), 0);
+    assert_int_equal(openat(dir, "a/closed", O_RDONLY | O_CLOEXEC), -1);
+    assert_int_equal(sp_rmtree(dir, "a", &err), 0);
+    assert_int_equal(fstatat(dir, "a", &st, 0), -1);
+    assert_int_equal(seteuid(root), 0);
+}
+
 static void test_a_tree_without_end_is_not_followed_for_ever(void **state)
 {
     int at = dup(dir);
@@ -229,6 +252,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_folders_are_made_and_removed_with_all_below, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_folders_without_any_right_are_removed_without_root,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_tree_without_end_is_not_followed_for_ever, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_path_from_outside_stays_beneath_its_folder, setup,
