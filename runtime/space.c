@@ -297,6 +297,17 @@ static void start_again(struct sp_space *space)
     sp_instance_revive(space->next);
 }
 
+/* The back-off is over, or a start slot is free for one that waited. */
+static void step_backoff_over(struct sp_space *space)
+{
+    bool waited = SP_TAKE_FLAG(space->start_queued);
+
+    start_again(space);
+    if (waited && space->next && !space->start_queued)
+        set_stage(space, space->serving ? SP_STAGE_RUNNING_APP_STARTING : SP_STAGE_APP_STARTING,
+                  "the app is loading");
+}
+
 static void step_ended(struct sp_space *space, const char *reason)
 {
     set_stage(space, SP_STAGE_APP_STARTING, reason);
@@ -349,7 +360,7 @@ void sp_space_step(struct sp_space *space, enum sp_space_event event, enum sp_st
     case SP_SPACE_NEXT_FAILED: step_failed(space, stage, reason); break;
     case SP_SPACE_EXITED: step_exited(space, reason); break;
     case SP_SPACE_ENDED: step_ended(space, reason); break;
-    case SP_SPACE_BACKOFF_OVER: start_again(space); break;
+    case SP_SPACE_BACKOFF_OVER: step_backoff_over(space); break;
     case SP_SPACE_PAUSE: step_end(space, SP_STAGE_PAUSED, "paused by its owner", drain_ms); break;
     case SP_SPACE_DELETE: step_end(space, SP_STAGE_DELETING, "deleted by its owner", 0); break;
     case SP_SPACE_SHUTDOWN: step_end(space, SP_STAGE_STOPPED, "spacesd stops", drain_ms); break;

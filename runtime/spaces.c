@@ -169,10 +169,8 @@ void sp_spaces_progress(struct sp_spaces *all)
     bool quiet = true;
 
     SP_LIST_EACH (space, &all->list, struct sp_space, node) {
-        if (space->start_queued && !all->stopping) {
-            space->start_queued = false;
+        if (space->start_queued && !all->stopping)
             sp_space_step(space, SP_SPACE_BACKOFF_OVER, SP_STAGE_COUNT, "");
-        }
         quiet = quiet && sp_space_is_quiet(space);
         if (space->stage == SP_STAGE_DELETING && sp_space_is_quiet(space))
             free_if_deleted(space);

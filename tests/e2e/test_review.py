@@ -148,3 +148,14 @@ class Review(harness.Case):
         again = raw.WebSocket(d, "/app/me/echo/live")
         self.assertEqual(again.status, 404)
         again.close()
+
+    def test_a_space_that_waited_for_a_start_slot_says_when_it_loads(self):
+        d = self.daemon()
+        app = "import time, gradio\ntime.sleep(1.5)\ngradio.Interface(lambda x: x, 'text', 'text').launch()\n"
+        folder = self.folder({"README.md": "---\ntitle: T\n---\n", "app.py": app})
+        for i in range(6):
+            d.cli("deploy", folder, f"me/slow{i}")
+        waited = harness.wait_for("one to wait", lambda: [s["id"] for s in d.get("/api/spaces").json if
+                                                          "waits for other apps" in s["runtime"]["reason"]])
+        harness.wait_for("it to load", lambda: d.runtime(waited[0])["reason"] == "the app is loading")
+        harness.wait_for("all to run", lambda: all(s["runtime"]["stage"] == "RUNNING" for s in d.get("/api/spaces").json))
