@@ -88,7 +88,8 @@ int sp_privilege_prepare(const struct sp_config *config, struct sp_privilege *re
     r = own_state(sp_config_str(config, "state"), ret, err);
     if (r == 0)
         r = read_state_id(ret, err);
-    if (r == 0 && ret->was_root && chown(STATE_ID_FILE, ret->uid, ret->gid) < 0)
+    /* The folder is the daemon's: a link that it may have put there is not followed as root. */
+    if (r == 0 && ret->was_root && lchown(STATE_ID_FILE, ret->uid, ret->gid) < 0)
         r = sp_error_set(err, SP_ERR_INTERNAL, -errno, "own '%s'", STATE_ID_FILE);
     return r;
 }
