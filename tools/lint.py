@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Checks what a compiler does not: include arrows between folders, dead links in docs, headers that
-do not stand on their own name, words that do not belong here. One line per finding; exit 1 if any."""
+do not stand on their own name, lists (events, files, tests of settings) that are not the code's any more.
+One line per finding; exit 1 if any."""
 
+import fnmatch
 import os
 import re
 import subprocess
@@ -28,6 +30,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 LIMIT_LINES = 700
 SETTING = r'\{"([a-z_.]+)",\s+SP_CONFIG_(\w+),(?:(?!\},).)*?(?:"(test_\w+)"|NULL)\},'
+EVENT = re.compile(r'\bsp_log\((?:[^";]|\n)*?"([a-z_]+\.[a-z_]+)"')
 # Numbers that bound nothing.
 NO_LIMIT = {"uid", "journal.segment", "queue.publish"}
 
@@ -102,6 +105,33 @@ def check_settings(findings):
         findings.append(f"{path}: the table of settings is not understood")
 
 
+def check_events(findings):
+    """docs/logging.md lists the events that the code logs: all of them, and no other."""
+    page = "docs/logging.md"
+    with open(page, encoding="utf-8") as file:
+        listed = {event for line in file if line.startswith("| `")
+                  for event in re.findall(r"`([a-z_]+\.[a-z_]+)`", line.split("|")[1])}
+    logged = set()
+    for path in tracked("base/*.c", "runtime/*.c", "sandbox/*.c"):
+        with open(path, encoding="utf-8") as file:
+            for event in EVENT.findall(file.read()):
+                logged.add(event)
+                if event not in listed:
+                    findings.append(f"{path}: {event} is not in {page}")
+    findings.extend(f"{page}: nothing logs {event}" for event in sorted(listed - logged))
+
+
+def check_readme(folder, findings):
+    """The README.md of a folder of sources names each of its files, with or without the ending."""
+    with open(f"{folder}/README.md", encoding="utf-8") as file:
+        names = re.findall(r"`([\w.*-]+)`", file.read())
+    for path in tracked(f":(glob){folder}/*.[ch]"):
+        base = os.path.basename(path)
+        stem = re.sub(r"-internal$", "", os.path.splitext(base)[0])
+        if not any(fnmatch.fnmatch(base, name) or fnmatch.fnmatch(stem, name) for name in names):
+            findings.append(f"{folder}/README.md: {base} is missing")
+
+
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     findings = []
@@ -113,6 +143,10 @@ def main():
     for path in tracked("*.py", "*.ts"):
         check_length(path, findings)
     check_settings(findings)
+    check_events(findings)
+    for folder in ARROWS:
+        if os.path.exists(f"{folder}/README.md"):
+            check_readme(folder, findings)
     for path in tracked("*.md"):
         check_links(path, findings)
     for folder in sorted({path.split("/")[0] for path in tracked() if "/" in path} - {".ci"}):

@@ -108,7 +108,7 @@ static void start_removing(struct sp_launcher *l, struct sp_box *box)
         l->spare = NULL;
         l->spare_at_ms = sp_clock_mono_ms() + SPARE_AGAIN_MS;
         if (!l->closing)
-            sp_log(SP_LOG_WARN, "launcher.spare_lost", "error=%s", sp_log_quoted(box->fail_text));
+            sp_log(SP_LOG_WARN, "launcher.spare_lost", "err=%s", sp_log_quoted(box->fail_text));
     }
     box->state = SP_BOX_REMOVING;
     box->began_ns = sp_clock_mono_ns();

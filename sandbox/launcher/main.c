@@ -161,7 +161,7 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
     int r;
 
     if (!has_groups)
-        sp_log(SP_LOG_WARN, "launcher.no_groups", "error=%s", sp_log_quoted(err->msg));
+        sp_log(SP_LOG_WARN, "launcher.no_groups", "err=%s", sp_log_quoted(err->msg));
     r = open_folders(l, err);
     if (r < 0)
         return r;
@@ -276,7 +276,7 @@ static int end_everything(struct sp_launcher *l)
     (void)snprintf(name, sizeof(name), "spacesd-%s", l->state_id);
     if ((l->isolate & SP_ISOLATE_LIMITS) &&
         sp_cgroup_sweep(&l->groups, name, SWEEP_WAIT_MS, &err) < 0)
-        sp_log(SP_LOG_ERROR, "launcher.not_clean", "error=%s", sp_log_quoted(err.msg));
+        sp_log(SP_LOG_ERROR, "launcher.not_clean", "err=%s", sp_log_quoted(err.msg));
     return sp_list_empty(&l->boxes) ? 0 : 1;
 }
 
@@ -305,7 +305,7 @@ int main(int argc, char **argv)
     sp_list_init(&l->boxes);
     sp_list_init(&l->out);
     if (prepare(l, &err) < 0) {
-        sp_log(SP_LOG_ERROR, "launcher.start_failed", "error=%s", sp_log_quoted(err.msg));
+        sp_log(SP_LOG_ERROR, "launcher.start_failed", "err=%s", sp_log_quoted(err.msg));
         return 1;
     }
     while (!l->closing)

@@ -160,7 +160,7 @@ void sp_spacesd_read(struct sp_launcher *l)
     if (r == -EAGAIN)
         return;
     if (r == -EPROTO) {
-        sp_log(SP_LOG_ERROR, "launcher.bad_message", "error=%s", sp_log_quoted(err.msg));
+        sp_log(SP_LOG_ERROR, "launcher.bad_message", "err=%s", sp_log_quoted(err.msg));
         return;
     }
     if (r <= 0) {
