@@ -250,6 +250,7 @@ struct sp_exchange {
     bool answered : 1; /* a head has been written */
     bool ended : 1;    /* the answer is complete; freed when the handler returns */
     bool chunked : 1;
+    bool end_put : 1;     /* the last chunk has been written; sp_exchange_end is still to come */
     bool own_nosniff : 1; /* the handler has set X-Content-Type-Options itself */
 };
 

@@ -181,6 +181,11 @@ size_t sp_stream_pending(const struct sp_exchange *ex); /* bytes that wait */
 /* Called each time the pending bytes fall to 0 after a write had to wait. */
 void sp_stream_on_drain(struct sp_exchange *ex, void (*drain)(void *arg), void *arg);
 void sp_stream_end(struct sp_exchange *ex);
+/*
+ * The bytes of the end, ahead of sp_stream_end, so that they leave together with the last piece.
+ * Nothing may be written after it.
+ */
+void sp_stream_put_end(struct sp_exchange *ex);
 /* Resets the connection: for an answer that cannot be completed honestly. */
 void sp_exchange_abort(struct sp_exchange *ex);
 

@@ -18,6 +18,7 @@ static bool in_stream(const struct sp_app_event *ev)
 /* --- life ------------------------------------------------------------------------------------- */
 
 static void on_flush(struct sp_turn_item *item);
+static void flush_stream(struct sp_app_session *session);
 
 struct sp_app_session *sp_session_find(struct sp_app_space *space, struct sp_slice name)
 {
@@ -131,6 +132,10 @@ void sp_session_goodbye(struct sp_app_session *session)
         sp_live_bye(session, "The server is stopping.");
     if (!ex)
         return;
+    if (session->closing_stream) { /* its end is on the way */
+        end_stream(session);
+        return;
+    }
     /* The words by which the official clients know a stopped server. */
     sp_buf_reset(scratch);
     sp_gradio_put_unexpected_error(scratch, "Server stopped unexpectedly.", false);
@@ -329,6 +334,7 @@ void sp_session_attach(struct sp_app_session *session, struct sp_exchange *ex)
             if (ev->kind == SP_EVENT_SSE && ev->view)
                 sp_event_catch_up(ev);
     }
+    flush_stream(session); /* what is known leaves together with the head */
     sp_session_settle(session);
 }
 
@@ -389,21 +395,31 @@ static void put_close(struct sp_app_session *session)
     sp_sse_put_data(&session->pending, sp_buf_slice(scratch));
 }
 
+/* What comes after close_stream is for the next stream. */
+static bool write_pending(struct sp_app_session *session, struct sp_exchange *ex)
+{
+    if (session->closes && !has_open(session))
+        put_close(session);
+    if (session->pending.len && !sp_stream_write(ex, sp_buf_slice(&session->pending)))
+        return false;
+    sp_buf_done(&session->pending);
+    if (session->closing_stream)
+        sp_stream_put_end(ex);
+    return true;
+}
+
 static void flush_stream(struct sp_app_session *session)
 {
     struct sp_exchange *ex = stream_of(session);
 
     if (!ex)
         return; /* none, or its end is about to be reported */
-    if (session->closes && !session->closing_stream && !has_open(session))
-        put_close(session);
-    if (session->pending.len && !sp_stream_write(ex, sp_buf_slice(&session->pending))) {
+    if (!session->closing_stream && !write_pending(session, ex)) {
         sp_exchange_on_gone(ex, NULL, NULL);
         sp_exchange_abort(ex);
         on_stream_gone(session);
         return;
     }
-    sp_buf_done(&session->pending);
     session->slow = sp_stream_pending(ex) > SLOW_BYTES;
     if (!session->closing_stream) {
         drop_told(session, TOLD_KEPT);

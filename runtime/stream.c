@@ -43,7 +43,7 @@ bool sp_stream_write(struct sp_exchange *ex, struct sp_slice piece)
     char size[24];
     int n;
 
-    assert(conn->state == SP_CONN_STREAM);
+    assert(conn->state == SP_CONN_STREAM && !ex->end_put);
     if (piece.len == 0 || ex->head_only || conn->broken)
         return true;
     if (too_slow(ex, piece.len))
@@ -78,14 +78,20 @@ void sp_stream_on_drain(struct sp_exchange *ex, void (*drain)(void *arg), void *
     ex->drain_arg = arg;
 }
 
-void sp_stream_end(struct sp_exchange *ex)
+void sp_stream_put_end(struct sp_exchange *ex)
 {
     struct sp_conn *conn = ex->conn;
 
     assert(conn->state == SP_CONN_STREAM);
-    if (ex->chunked && !ex->head_only) {
+    if (ex->chunked && !ex->head_only && !ex->end_put) {
         sp_http_put_last_chunk(sp_conn_out(conn));
         sp_conn_out_done(conn);
     }
+    ex->end_put = true;
+}
+
+void sp_stream_end(struct sp_exchange *ex)
+{
+    sp_stream_put_end(ex);
     sp_exchange_end(ex);
 }
