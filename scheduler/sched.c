@@ -157,7 +157,9 @@ static void apply(struct sp_sched *sched, const struct sp_sched_event *event)
         if (req)
             apply_to_request(sched, req, event);
         break;
-    case SP_SCHED_TICK: break;
+    case SP_SCHED_TICK:
+        sched->wake_us = UINT64_MAX; /* used up, even if the caller's clock came a little early */
+        break;
     }
 }
 
