@@ -14,8 +14,9 @@
 
 #define SWEEP_MIN_MS (60 * 1000)
 #define SWEEP_MAX_MS (15 * 60 * 1000)
-/* Folders of one kind looked at in one sweep of one Space: an app may make any number. */
-#define FOLDERS_MAX 100000
+/* Looked at in one sweep of one Space and kind: an app may make any number, to any depth. */
+#define ENTRIES_MAX 100000
+#define LEVELS_MAX  64
 
 /* What the pool works on; it touches nothing of the loop's. */
 struct sweep {
@@ -30,23 +31,52 @@ struct sweep {
 
 /* --- in the pool ------------------------------------------------------------------------------ */
 
-static uint64_t folder_bytes(int dir_fd, const char *name)
+static DIR *open_folder(int dir_fd, const char *name)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
-    struct stat st;
-    uint64_t sum = 4096;
 
-    if (!dir) {
-        if (fd >= 0)
-            (void)close(fd);
-        return sum;
+    if (fd >= 0 && !dir)
+        (void)close(fd);
+    return dir;
+}
+
+/* The next entry but `.` and `..`, while there is some of the budget left. */
+static const char *next_name(DIR *dir, unsigned *left)
+{
+    struct dirent *entry;
+
+    while (*left > 0 && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        (*left)--;
+        return entry->d_name;
     }
-    while ((entry = readdir(dir)))
-        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(st.st_mode))
-            sum += (uint64_t)st.st_blocks * 512;
+    return NULL;
+}
+
+/* An app may nest, hide and close its folders as it likes: all of it counts. */
+static uint64_t tree_bytes(int dir_fd, const char *name, unsigned levels, unsigned *left)
+{
+    const char *below;
+    struct stat st;
+    uint64_t sum;
+    DIR *dir;
+
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    sum = (uint64_t)st.st_blocks * 512;
+    if (!S_ISDIR(st.st_mode) || levels == 0)
+        return sum;
+    dir = open_folder(dir_fd, name);
+    if (!dir) {
+        if (errno != EACCES)
+            return sum;
+        (void)sp_rmtree(dir_fd, name, NULL); /* what cannot be counted cannot be served either */
+        return 0;
+    }
+    while ((below = next_name(dir, left)))
+        sum += tree_bytes(dirfd(dir), below, levels - 1, left);
     (void)closedir(dir);
     return sum;
 }
@@ -68,26 +98,23 @@ static bool is_over(const struct stat *st, int64_t now_ms, uint64_t ttl_ms)
 static uint64_t sweep_kind(const struct sweep *sweep, int space_fd, const char *kind,
                            uint64_t ttl_ms, bool *found)
 {
-    int fd = openat(space_fd, kind, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
+    DIR *dir = open_folder(space_fd, kind);
+    unsigned left = ENTRIES_MAX;
+    const char *name;
     struct stat st;
     uint64_t sum = 0;
 
-    if (!dir) {
-        if (fd >= 0)
-            (void)close(fd);
+    if (!dir)
         return 0;
-    }
-    for (unsigned n = 0; n < FOLDERS_MAX && (entry = readdir(dir)); n++) {
-        if (entry->d_name[0] == '.' || fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    while ((name = next_name(dir, &left))) {
+        if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         if (is_over(&st, sweep->now_ms, ttl_ms)) {
-            (void)sp_rmtree(fd, entry->d_name, NULL);
+            (void)sp_rmtree(dirfd(dir), name, NULL);
             continue;
         }
         *found = true;
-        sum += S_ISDIR(st.st_mode) ? folder_bytes(fd, entry->d_name) : (uint64_t)st.st_blocks * 512;
+        sum += tree_bytes(dirfd(dir), name, LEVELS_MAX, &left);
     }
     (void)closedir(dir);
     return sum;

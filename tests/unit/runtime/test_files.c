@@ -181,6 +181,44 @@ static void test_a_space_has_a_quota(void **state)
     world_free(w);
 }
 
+/* Makes a folder below the Space's outputs with a file of so many bytes in it. */
+static void app_writes(struct world *w, const char *folder, const char *file, size_t bytes)
+{
+    SP_AUTO_FREE char *path = sp_asprintf("%s/%016x/o/%s", w->files, SPACE, folder);
+    SP_AUTO_FREE char *name = sp_asprintf("%s/%s", path, file);
+    SP_AUTO_FREE char *data = sp_alloc0(1, bytes);
+
+    assert_int_equal(sp_mkdir_p(AT_FDCWD, path, 0755, NULL), 0);
+    assert_int_equal(sp_file_replace(AT_FDCWD, name, 0644, sp_slice(data, bytes), NULL), 0);
+}
+
+static void test_hidden_and_nested_files_of_an_app_count_and_go(void **state)
+{
+    static const char *const settings[] = {"limit.files_per_space", "1M", NULL};
+    const struct timespec long_ago[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
+    struct world *w = world_new(settings);
+    struct sp_buf body SP_AUTO_BUF = {0};
+    SP_AUTO_FREE char *old = sp_asprintf("%s/%016x/o/.old", w->files, SPACE);
+    struct client *c;
+    struct stat st;
+
+    (void)state;
+    app_writes(w, ".old/deep", "f", 10);
+    assert_int_equal(utimensat(AT_FDCWD, old, long_ago, 0), 0);
+    app_writes(w, ".new/a/b/c", "f", 1200 * 1024);
+    close_apps(w);
+    open_apps(w); /* which looks at once */
+    WAIT_FOR(w, stat(old, &st) < 0);
+    settle(w, 30);
+    c = client_new(w);
+    put_part(&body, "files", "x", SP_SLICE("small"));
+    end_form(&body);
+    client_send(c, "POST", "upload", FORM, sp_buf_slice(&body));
+    EXPECT(c, "limit.files_per_space");
+    client_free(c);
+    world_free(w);
+}
+
 static void expect_denied(struct world *w, const char *path)
 {
     struct client *c = get(w, path);
@@ -281,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_an_upload_that_breaks_off_leaves_nothing),
         cmocka_unit_test(test_forms_that_are_wrong_are_refused),
         cmocka_unit_test(test_a_space_has_a_quota),
+        cmocka_unit_test(test_hidden_and_nested_files_of_an_app_count_and_go),
         cmocka_unit_test(test_nothing_else_is_served),
         cmocka_unit_test(test_what_a_browser_could_run_is_an_attachment),
         cmocka_unit_test(test_file_names_are_made_safe),
