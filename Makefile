@@ -49,7 +49,8 @@ PROTO    := $(call src,ui-protocol)
 SCHED    := $(call src,scheduler)
 SANDBOX  := $(call src,sandbox)
 LAUNCHER := $(call src,sandbox/launcher)
-RUNTIME  := $(call src,runtime)
+RUNTIME  := $(call src,runtime) $(call src,runtime/server) $(call src,runtime/app) \
+            $(call src,runtime/state) $(call src,runtime/spaces) $(call src,runtime/api)
 CLI      := $(call src,cli)
 
 LIB_BASE     := $(BUILD)/lib/base.a

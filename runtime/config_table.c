@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "runtime/address.h"
+#include "runtime/server/address.h"
 
 #define KIB      (1ull << 10)
 #define MIB      (1ull << 20)

@@ -17,8 +17,8 @@
 #include <uv.h>
 
 #include "runtime/loop.h"
-#include "runtime/server.h"
-#include "runtime/spaces.h"
+#include "runtime/server/server.h"
+#include "runtime/spaces/spaces.h"
 
 struct sp_apps;
 struct sp_auth;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "runtime/server.h"
+#include "runtime/server/server.h"
 
 #define FIRST_BOUND_US 250
 

@@ -16,14 +16,24 @@ ARROWS = {
     "scheduler": {"scheduler", "base"},
     "sandbox": {"sandbox", "base"},
     "sandbox/launcher": {"sandbox/launcher", "sandbox", "base"},
-    "runtime": {"runtime", "sandbox", "scheduler", "ui-protocol", "base"},
+    "runtime": {"runtime", "runtime/server", "runtime/state", "runtime/app", "runtime/spaces", "runtime/api",
+                "sandbox", "ui-protocol", "base"},
+    "runtime/server": {"runtime/server", "runtime", "ui-protocol", "base"},
+    "runtime/state": {"runtime/state", "runtime", "base"},
+    "runtime/app": {"runtime/app", "runtime/server", "runtime/state", "runtime", "scheduler", "ui-protocol", "base"},
+    "runtime/spaces": {"runtime/spaces", "runtime/app", "runtime/state", "runtime", "sandbox", "base"},
+    "runtime/api": {"runtime/api", "runtime/spaces", "runtime/app", "runtime/state", "runtime/server", "runtime",
+                    "ui-protocol", "base"},
     "helpers": {"helpers", "base"},
     "cli": {"cli", "ui-protocol", "base"},
 }
+# What the rooms of runtime/ may take from the floor that they stand on; the rest of it stands on them.
+RUNTIME_FLOOR = {"runtime/config.h", "runtime/config-internal.h", "runtime/metrics.h", "runtime/loop.h"}
 # A library belongs to the folders (or files) that style says.
 LIBRARIES = {
-    "uv.h": r"runtime/", "sqlite3.h": r"runtime/store", "sodium.h": r"runtime/(auth|snapshot|staging)",
-    "seccomp.h": r"sandbox/", "libcgroup.h": r"sandbox/", "curl/curl.h": r"(cli|helpers)/", "yaml.h": r"runtime/card",
+    "uv.h": r"runtime/", "sqlite3.h": r"runtime/state/store",
+    "sodium.h": r"runtime/state/(auth|snapshot|staging)",
+    "seccomp.h": r"sandbox/", "libcgroup.h": r"sandbox/", "curl/curl.h": r"(cli|helpers)/", "yaml.h": r"runtime/state/card",
     "jansson.h": r"(base/json|runtime/|cli/|ui-protocol/diff)",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
@@ -58,6 +68,9 @@ def check_includes(path, findings):
             own, system = match.groups()
             if own and folder_of(own) in ARROWS and folder_of(own) not in ARROWS[folder]:
                 findings.append(f"{path}:{number}: {folder} may not include {own}")
+            if own and folder.startswith("runtime/") and os.path.dirname(own) == "runtime" and own not in RUNTIME_FLOOR \
+                    and not (folder == "runtime/api" and own == "runtime/daemon.h"):
+                findings.append(f"{path}:{number}: {own} stands on {folder}, not under it")
             if system in LIBRARIES and not re.match(LIBRARIES[system], path):
                 findings.append(f"{path}:{number}: <{system}> does not belong here")
             if own and own.endswith("-internal.h") and os.path.dirname(own) != os.path.dirname(path):

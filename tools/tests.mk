@@ -36,8 +36,8 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SUPPORT) $(TEST_LIBS)
 FUZZ_FLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined \
               -fno-sanitize-recover=all -Wall -Wextra -Werror
 # What a parser of another folder needs beyond base and ui-protocol.
-FUZZ_EXTRA_fuzz_card    := runtime/card.c
-FUZZ_EXTRA_fuzz_journal := $(addprefix runtime/journal_,record.c segment.c log.c open.c)
+FUZZ_EXTRA_fuzz_card    := runtime/state/card.c
+FUZZ_EXTRA_fuzz_journal := $(addprefix runtime/state/journal_,record.c segment.c log.c open.c)
 FUZZ_LIBS_fuzz_card     := -lyaml
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 	@mkdir -p $(@D)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# WEB=off: one plain page in place of the web pages, with the interface of runtime/assets.h.
+# WEB=off: one plain page in place of the web pages, with the interface of runtime/api/assets.h.
 # Usage: web-off.sh DIR
 set -eu
 
@@ -46,7 +46,7 @@ row="\"text/html; charset=utf-8\", \"\\\"$etag\\\"\", sp_asset_0_gz, sp_asset_0_
      sp_asset_0_raw, sp_asset_0_raw_end, false"
 cat >"$out/assets.c" <<C
 /* Made by tools/web-off.sh. */
-#include "runtime/assets.h"
+#include "runtime/api/assets.h"
 
 extern const char sp_asset_0_raw[], sp_asset_0_raw_end[], sp_asset_0_gz[], sp_asset_0_gz_end[];
 

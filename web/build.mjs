@@ -1,7 +1,7 @@
 // Bundles the pages and writes what the daemon embeds: node build.mjs --out DIR
 //
 // DIR/files holds each file raw and as .gz, DIR/assets.S includes their bytes, DIR/assets.c is the
-// table (struct sp_asset of runtime/assets.h). A bundle over its budget fails the build.
+// table (struct sp_asset of runtime/api/assets.h). A bundle over its budget fails the build.
 
 import { build, transform } from 'esbuild';
 import { createHash } from 'node:crypto';
@@ -219,7 +219,7 @@ function writeTable(out, list) {
             `     sp_asset_${i}_raw, sp_asset_${i}_raw_end, ${immutable}},`,
     );
     const text = `/* Made by web/build.mjs. */
-#include "runtime/assets.h"
+#include "runtime/api/assets.h"
 
 extern const char ${names.join(',\n    ')};
 

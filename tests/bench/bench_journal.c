@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/mem.h"
-#include "runtime/journal.h"
+#include "runtime/state/journal.h"
 
 #define ROUNDS      5
 #define RECORDS     2000

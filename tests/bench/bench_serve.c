@@ -12,7 +12,7 @@
 #include "runtime/config.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
-#include "runtime/server.h"
+#include "runtime/server/server.h"
 
 static struct sp_metrics *metrics;
 static char asset[200];

@@ -1,5 +1,5 @@
-/* Any bytes as a README.md; what is accepted must keep the promises of runtime/card.h. */
-#include "runtime/card.h"
+/* Any bytes as a README.md; what is accepted must keep the promises of runtime/state/card.h. */
+#include "runtime/state/card.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * memory. Checksums are mended first where the first byte asks for it, since no fuzzer guesses
  * them.
  */
-#include "runtime/journal-internal.h"
+#include "runtime/state/journal-internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>

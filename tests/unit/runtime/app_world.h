@@ -25,9 +25,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "runtime/app.h"
+#include "runtime/app/app.h"
 #include "runtime/config.h"
-#include "runtime/server.h"
+#include "runtime/server/server.h"
 #include "ui-protocol/ws.h"
 
 #include "tests/support/test.h"

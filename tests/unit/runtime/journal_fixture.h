@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "runtime/journal-internal.h"
+#include "runtime/state/journal-internal.h"
 #include "tests/support/test.h"
 
 struct fix {

@@ -5,7 +5,7 @@
 #ifndef SP_TESTS_UNIT_RUNTIME_SERVER_FIXTURE_H
 #define SP_TESTS_UNIT_RUNTIME_SERVER_FIXTURE_H
 
-#include "runtime/server.h"
+#include "runtime/server/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/mem.h"
-#include "runtime/store.h"
+#include "runtime/state/store.h"
 #include "tests/support/test.h"
 
 #define DEADLINE_MS 20000

@@ -1,4 +1,4 @@
-#include "runtime/applog.h"
+#include "runtime/state/applog.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "runtime/assets.h"
+#include "runtime/api/assets.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "runtime/auth.h"
+#include "runtime/state/auth.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "runtime/config.h"
-#include "runtime/store.h"
+#include "runtime/state/store.h"
 #include "tests/support/test.h"
 
 struct fix {

@@ -1,4 +1,4 @@
-#include "runtime/card.h"
+#include "runtime/state/card.h"
 
 #include <stdio.h>
 #include <stdlib.h>

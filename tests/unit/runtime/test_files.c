@@ -1,7 +1,7 @@
 /* Uploads and what /file= serves. */
 #include "tests/unit/runtime/app_world.h"
 
-#include "runtime/files.h"
+#include "runtime/app/files.h"
 
 #define BOUNDARY "----formdata-undici-060461397883"
 #define FORM     "Content-Type: multipart/form-data; boundary=" BOUNDARY "\r\n"

@@ -1,5 +1,5 @@
 /* Patterns and paths; addresses and networks. */
-#include "runtime/server-internal.h"
+#include "runtime/server/server-internal.h"
 
 #include "base/error.h"
 #include "base/mem.h"

@@ -3,7 +3,7 @@
  * abort and forget at random moments. Under the sanitizers this finds what is freed too early; the
  * end checks that nothing is left. The seed is fixed, and printed when SP_CHAOS_SEED sets another.
  */
-#include "runtime/server.h"
+#include "runtime/server/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "runtime/snapshot.h"
+#include "runtime/state/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* The contract of runtime/store.h: it holds for every backend; today there is one. */
+/* The contract of runtime/state/store.h: it holds for every backend; today there is one. */
 #include "tests/unit/runtime/store_fixture.h"
 
 #include "base/clock.h"

@@ -1,5 +1,5 @@
 /* Coarse timeouts: order, moving, clearing, and a timer that sleeps when nothing is due. */
-#include "runtime/wheel.h"
+#include "runtime/server/wheel.h"
 
 #include "base/clock.h"
 #include "base/mem.h"

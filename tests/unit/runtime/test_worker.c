@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/mem.h"
-#include "runtime/turn.h"
-#include "runtime/worker.h"
+#include "runtime/app/turn.h"
+#include "runtime/app/worker.h"
 #include "ui-protocol/worker_msg.h"
 
 #include "tests/support/test.h"

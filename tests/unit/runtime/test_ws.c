@@ -1,5 +1,5 @@
 /* WebSockets on the server: handshake, messages, limits, pings and closing. */
-#include "runtime/server.h"
+#include "runtime/server/server.h"
 
 #include "base/buf.h"
 #include "base/error.h"

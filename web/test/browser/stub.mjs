@@ -12,8 +12,8 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../.
 export const BUILD = path.resolve(root, process.env.BUILD ?? 'build');
 const FILES = path.join(BUILD, 'web/files');
 
-// The policy of runtime/assets.h.
-const CSP = readFileSync(path.join(root, 'runtime/assets.h'), 'utf8')
+// The policy of runtime/api/assets.h.
+const CSP = readFileSync(path.join(root, 'runtime/api/assets.h'), 'utf8')
     .match(/#define SP_PAGE_CSP([^]*?)\n\n/)[1]
     .replace(/\\\n|\s*"\s*/g, ' ')
     .replace(/ +/g, ' ')

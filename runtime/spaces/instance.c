@@ -1,0 +1,584 @@
+#include "runtime/spaces/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "runtime/app/app.h"
+#include "runtime/state/applog.h"
+#include "runtime/config.h"
+#include "runtime/spaces/launcher.h"
+
+enum phase { SANDBOX_STARTING, WORKER_STARTING, LOADING, READY, CRASHED, DRAINING, STOPPING };
+
+struct sp_instance {
+    struct sp_list node;
+    struct sp_instances *all;
+    struct sp_applog *log;
+    struct sp_instance_hooks hooks;
+    struct sp_instance_plan plan; /* its strings are ours */
+    uint64_t sandbox;
+    uint64_t worker;
+    enum phase phase;
+    bool worker_alive; /* the launcher has one for us */
+    bool end_asked;    /* we killed it for the scheduler */
+    bool app_knows;    /* app.c has the worker's socket */
+    uint64_t began_ms;
+    uint64_t start_ms;
+    uint64_t usage_at_ms;
+    bool has_usage;
+    struct sp_launch_usage usage;
+    uv_timer_t timer; /* start timeout, then the drain */
+    bool timer_open;
+    bool sandbox_gone;
+};
+
+/* Launcher answers come back by sandbox id: the instance may be gone by then. */
+struct pending {
+    struct sp_instances *all;
+    uint64_t sandbox;
+};
+
+void sp_instances_init(struct sp_instances *all, uv_loop_t *loop, const struct sp_config *config,
+                       struct sp_launcher *launcher, struct sp_apps *apps)
+{
+    *all = (struct sp_instances){
+        .loop = loop,
+        .config = config,
+        .launcher = launcher,
+        .apps = apps,
+        .all = sp_new0(struct sp_list),
+    };
+    sp_list_init(all->all);
+}
+
+void sp_instances_done(struct sp_instances *all)
+{
+    free(all->all);
+    all->all = NULL;
+}
+
+static struct sp_instance *by_sandbox(struct sp_instances *all, uint64_t sandbox)
+{
+    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
+        if (instance->sandbox == sandbox)
+            return instance;
+    return NULL;
+}
+
+static struct sp_instance *by_worker(struct sp_instances *all, uint64_t worker)
+{
+    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
+        if (instance->worker == worker)
+            return instance;
+    return NULL;
+}
+
+static struct pending *pending_new(struct sp_instance *instance)
+{
+    struct pending *pending = sp_new0(struct pending);
+
+    pending->all = instance->all;
+    pending->sandbox = instance->sandbox;
+    return pending;
+}
+
+static struct sp_instance *pending_take(void *arg)
+{
+    struct pending pending = *(struct pending *)arg;
+
+    free(arg);
+    return by_sandbox(pending.all, pending.sandbox);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct sp_instance *instance = handle->data;
+
+    sp_list_remove(&instance->node); /* it uses nothing any more */
+    instance->hooks.gone(instance->hooks.arg, instance);
+    free((char *)instance->plan.owner);
+    free((char *)instance->plan.name);
+    free((char *)instance->plan.app_file);
+    free((char *)instance->plan.snapshot);
+    free((char *)instance->plan.host);
+    free(instance);
+}
+
+static void finish(struct sp_instance *instance)
+{
+    if (!instance->timer_open)
+        return;
+    instance->timer_open = false;
+    uv_close((uv_handle_t *)&instance->timer, on_timer_closed);
+}
+
+static void app_gone(struct sp_instance *instance, const char *why)
+{
+    if (!instance->app_knows)
+        return;
+    instance->app_knows = false;
+    sp_apps_worker_gone(instance->all->apps, instance->worker, why);
+}
+
+static void on_sandbox_stopped(void *arg, const struct sp_error *err,
+                               const struct sp_launch_msg *reply)
+{
+    struct sp_instance *instance = pending_take(arg);
+
+    (void)reply;
+    if (!instance)
+        return;
+    if (err) {
+        /* It never came to be, or is gone already: nothing else will tell us so. */
+        sp_log(SP_LOG_DEBUG, "instance.stop_refused", "sandbox=%llu err=%s",
+               (unsigned long long)instance->sandbox, sp_log_quoted(err->msg));
+        finish(instance);
+    }
+}
+
+static void stop_sandbox(struct sp_instance *instance)
+{
+    struct sp_launch_msg msg;
+
+    instance->phase = STOPPING;
+    (void)uv_timer_stop(&instance->timer);
+    sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_STOP);
+    msg.sandbox = instance->sandbox;
+    msg.stop.grace_ms = (uint32_t)sp_config_duration(instance->all->config, "space.stop_grace");
+    sp_launcher_call(instance->all->launcher, &msg, NULL, 0, on_sandbox_stopped,
+                     pending_new(instance));
+}
+
+/* Before READY: tell once, then take it down. */
+static void fail(struct sp_instance *instance, enum sp_stage stage, const char *reason)
+{
+    enum phase phase = instance->phase;
+
+    if (phase >= READY)
+        return;
+    sp_applog_note(instance->log, "the app did not start: %s", reason);
+    stop_sandbox(instance);
+    instance->hooks.failed(instance->hooks.arg, instance, stage, reason);
+}
+
+/* --- the start -------------------------------------------------------------------------------- */
+
+static void on_app_ready(void *arg, uint64_t worker)
+{
+    struct sp_instance *instance = by_worker(arg, worker);
+
+    if (!instance || instance->phase != LOADING)
+        return;
+    (void)uv_timer_stop(&instance->timer);
+    instance->phase = READY;
+    instance->start_ms = sp_clock_mono_ms() - instance->began_ms;
+    instance->hooks.ready(instance->hooks.arg, instance);
+}
+
+static void on_app_failed(void *arg, uint64_t worker, const char *stage_name, const char *message)
+{
+    struct sp_instance *instance = by_worker(arg, worker);
+    enum sp_stage stage = SP_STAGE_RUNTIME_ERROR;
+
+    if (!instance)
+        return;
+    /* The worker names the stage, but a worker is an app: it may not claim to run. */
+    if (!sp_stage_from_string(stage_name, &stage) || sp_stage_is_serving(stage) ||
+        !sp_stage_is_final(stage))
+        stage = SP_STAGE_RUNTIME_ERROR;
+    fail(instance, stage, message);
+}
+
+static void kill_worker(struct sp_instance *instance, uint32_t grace_ms)
+{
+    struct sp_launch_msg msg;
+
+    if (!instance->worker_alive)
+        return;
+    sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_STOP);
+    msg.sandbox = instance->sandbox;
+    msg.worker = instance->worker;
+    msg.stop.grace_ms = grace_ms;
+    sp_launcher_call(instance->all->launcher, &msg, NULL, 0, NULL, NULL);
+}
+
+static void on_app_broken(void *arg, uint64_t worker, const char *why)
+{
+    struct sp_instance *instance = by_worker(arg, worker);
+
+    if (!instance || instance->phase == STOPPING)
+        return;
+    if (instance->phase < READY) {
+        fail(instance, SP_STAGE_RUNTIME_ERROR, why);
+        return;
+    }
+    sp_applog_note(instance->log, "the app is ended: %s", why);
+    kill_worker(instance, 0);
+}
+
+static void on_worker_started(void *arg, const struct sp_error *err,
+                              const struct sp_launch_msg *reply)
+{
+    struct sp_instance *instance = pending_take(arg);
+
+    (void)reply;
+    if (!instance || !err)
+        return;
+    instance->worker_alive = false;
+    app_gone(instance, err->msg);
+    fail(instance, SP_STAGE_RUNTIME_ERROR, err->msg);
+}
+
+static void pack_environment(const struct sp_instance *instance, struct sp_launch_msg *msg)
+{
+    SP_AUTO_FREE char *id =
+        sp_asprintf("SPACE_ID=%s/%s", instance->plan.owner, instance->plan.name);
+    SP_AUTO_FREE char *author = sp_asprintf("SPACE_AUTHOR_NAME=%s", instance->plan.owner);
+    SP_AUTO_FREE char *repo = sp_asprintf("SPACE_REPO_NAME=%s", instance->plan.name);
+    SP_AUTO_FREE char *host = sp_asprintf("SPACE_HOST=%s", instance->plan.host);
+    const char *argv[] = {"/usr/bin/python3", "/opt/spacekit/worker.py", NULL};
+    const char *env[] = {
+        "SPACEKIT_FD=3",
+        "SYSTEM=spaces",
+        "HOME=/home/user",
+        "TMPDIR=/tmp",
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+        "LANG=C.UTF-8",
+        "PYTHONUNBUFFERED=1",
+        "PYTHONDONTWRITEBYTECODE=1",
+        id,
+        author,
+        repo,
+        host,
+        NULL,
+    };
+
+    (void)sp_launch_pack_args(msg, argv, env, NULL); /* names are bounded: it fits */
+}
+
+static int open_channels(int socks[2], int pipes[2], struct sp_error *err)
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make the worker's socket");
+    if (pipe2(pipes, O_CLOEXEC) < 0) {
+        int r = -errno;
+
+        (void)close(socks[0]);
+        (void)close(socks[1]);
+        return sp_error_set(err, SP_ERR_INTERNAL, r, "make the app's log pipe");
+    }
+    return 0;
+}
+
+static void start_worker(struct sp_instance *instance)
+{
+    struct sp_app_worker_start start = {
+        .space = instance->plan.space,
+        .worker = instance->worker,
+        .owner = instance->plan.owner,
+        .name = instance->plan.name,
+        .app_file = instance->plan.app_file,
+        .version_id = instance->plan.snapshot,
+        .ready = on_app_ready,
+        .failed = on_app_failed,
+        .broken = on_app_broken,
+        .arg = instance->all,
+    };
+    struct sp_launch_msg msg;
+    struct sp_error err = {0};
+    int socks[2] = {-1, -1};
+    int pipes[2] = {-1, -1};
+
+    if (open_channels(socks, pipes, &err) < 0) {
+        fail(instance, SP_STAGE_RUNTIME_ERROR, err.msg);
+        return;
+    }
+    sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_START);
+    msg.sandbox = instance->sandbox;
+    msg.worker = instance->worker;
+    pack_environment(instance, &msg);
+
+    instance->phase = LOADING;
+    instance->worker_alive = true;
+    instance->app_knows = true;
+    if (sp_applog_take_pipe(instance->log, pipes[0], &err) < 0)
+        sp_log(SP_LOG_WARN, "applog.pipe", "err=%s", sp_log_quoted(err.msg));
+    start.take_fd = socks[0];
+    sp_apps_worker_start(instance->all->apps, &start);
+    sp_launcher_call(instance->all->launcher, &msg, (int[]){socks[1], pipes[1]},
+                     SP_LAUNCH_WORKER_FDS, on_worker_started, pending_new(instance));
+}
+
+static void on_sandbox_started(void *arg, const struct sp_error *err,
+                               const struct sp_launch_msg *reply)
+{
+    struct sp_instance *instance = pending_take(arg);
+
+    (void)reply;
+    if (!instance)
+        return;
+    if (instance->phase != SANDBOX_STARTING) {
+        /* Stopped meanwhile. A start that failed leaves nothing, so nothing else will tell us so.
+         */
+        if (err)
+            finish(instance);
+        return;
+    }
+    if (err) {
+        fail(instance, SP_STAGE_RUNTIME_ERROR, err->msg);
+        return;
+    }
+    instance->phase = WORKER_STARTING;
+    start_worker(instance);
+}
+
+static void on_start_timeout(uv_timer_t *timer)
+{
+    struct sp_instance *instance = timer->data;
+    uint64_t limit_ms = sp_config_duration(instance->all->config, "space.start_timeout");
+    SP_AUTO_FREE char *reason =
+        sp_asprintf("the app did not answer within %llu s (space.start_timeout)",
+                    (unsigned long long)(limit_ms / 1000));
+
+    fail(instance, SP_STAGE_RUNTIME_ERROR, reason);
+}
+
+static void start_timeout(struct sp_instance *instance)
+{
+    (void)uv_timer_start(&instance->timer, on_start_timeout,
+                         sp_config_duration(instance->all->config, "space.start_timeout"), 0);
+}
+
+void sp_instance_limits(const struct sp_config *config, struct sp_launch_limits *ret)
+{
+    *ret = (struct sp_launch_limits){
+        .memory_bytes = sp_config_size(config, "space.memory"),
+        .layer_bytes = sp_config_size(config, "space.layer"),
+        .shm_bytes = sp_config_size(config, "space.shm"),
+        .layer_inodes = (uint32_t)sp_config_int(config, "space.layer_inodes"),
+        .cpu_millis = (uint32_t)sp_config_int(config, "space.cpu"),
+        .pids = (uint32_t)sp_config_int(config, "space.pids"),
+        .nofile = (uint32_t)sp_config_int(config, "space.nofile"),
+    };
+}
+
+struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_instance_plan *plan,
+                                      struct sp_applog *log, const struct sp_instance_hooks *hooks)
+{
+    struct sp_instance *instance = sp_new0(struct sp_instance);
+    struct sp_launch_msg msg;
+
+    instance->all = all;
+    instance->log = log;
+    instance->hooks = *hooks;
+    instance->plan = (struct sp_instance_plan){
+        .space = plan->space,
+        .owner = sp_strdup(plan->owner),
+        .name = sp_strdup(plan->name),
+        .app_file = sp_strdup(plan->app_file),
+        .snapshot = sp_strdup(plan->snapshot),
+        .host = sp_strdup(plan->host),
+    };
+    instance->sandbox = ++all->last_id;
+    instance->worker = ++all->last_id;
+    instance->began_ms = sp_clock_mono_ms();
+    sp_list_append(all->all, &instance->node);
+
+    (void)uv_timer_init(all->loop, &instance->timer);
+    instance->timer.data = instance;
+    instance->timer_open = true;
+    start_timeout(instance);
+
+    sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_START);
+    msg.sandbox = instance->sandbox;
+    msg.sandbox_start.space = plan->space;
+    (void)snprintf(msg.sandbox_start.snapshot, sizeof(msg.sandbox_start.snapshot), "%s",
+                   plan->snapshot);
+    (void)snprintf(msg.sandbox_start.hostname, sizeof(msg.sandbox_start.hostname), "space-%08x",
+                   (unsigned)plan->space);
+    sp_instance_limits(all->config, &msg.sandbox_start.limits);
+    sp_launcher_call(all->launcher, &msg, NULL, 0, on_sandbox_started, pending_new(instance));
+    return instance;
+}
+
+void sp_instance_revive(struct sp_instance *instance)
+{
+    if (instance->phase != CRASHED)
+        return;
+    instance->worker = ++instance->all->last_id;
+    instance->began_ms = sp_clock_mono_ms();
+    instance->phase = WORKER_STARTING;
+    start_timeout(instance);
+    start_worker(instance);
+}
+
+/* --- serving and stopping --------------------------------------------------------------------- */
+
+void sp_instance_serve(struct sp_instance *instance)
+{
+    sp_apps_worker_serve(instance->all->apps, instance->worker);
+}
+
+static void on_drain_timeout(uv_timer_t *timer)
+{
+    struct sp_instance *instance = timer->data;
+
+    if (instance->phase == DRAINING)
+        stop_sandbox(instance);
+}
+
+static void on_idle(void *arg, uint64_t worker)
+{
+    struct sp_instance *instance = by_worker(arg, worker);
+
+    if (instance && instance->phase == DRAINING)
+        stop_sandbox(instance);
+}
+
+void sp_instance_stop(struct sp_instance *instance, uint64_t drain_ms)
+{
+    if (instance->phase == STOPPING)
+        return;
+    if (instance->phase != READY || drain_ms == 0) {
+        stop_sandbox(instance);
+        return;
+    }
+    instance->phase = DRAINING;
+    (void)uv_timer_start(&instance->timer, on_drain_timeout, drain_ms, 0);
+    sp_apps_worker_retire(instance->all->apps, instance->worker, on_idle, instance->all);
+}
+
+static char *exit_reason(const struct sp_instance *instance, const struct sp_launch_msg *event)
+{
+    struct sp_launch_limits limits;
+
+    sp_instance_limits(instance->all->config, &limits);
+    if (instance->end_asked)
+        return sp_strdup("the app was ended because a call did not stop when it was cancelled");
+    if (event->exited.oom)
+        return sp_asprintf("killed: out of memory, limit %llu MiB, peak %llu MiB (space.memory)",
+                           (unsigned long long)(limits.memory_bytes >> 20),
+                           (unsigned long long)(event->exited.usage.memory_peak_bytes >> 20));
+    if (event->exited.signal)
+        return sp_asprintf("the app was ended by signal %d (%s)", event->exited.signal,
+                           strsignal(event->exited.signal));
+    return sp_asprintf("the app exited with code %d", event->exited.status);
+}
+
+void sp_instances_worker_exited(struct sp_instances *all, const struct sp_launch_msg *event)
+{
+    struct sp_instance *instance = by_worker(all, event->worker);
+    SP_AUTO_FREE char *reason = NULL;
+    enum phase phase;
+
+    if (!instance)
+        return;
+    phase = instance->phase;
+    instance->worker_alive = false;
+    instance->usage = event->exited.usage;
+    instance->has_usage = true;
+    reason = exit_reason(instance, event);
+    app_gone(instance, reason);
+    if (phase == STOPPING)
+        return;
+    if (phase < READY) {
+        fail(instance, SP_STAGE_RUNTIME_ERROR, reason);
+        return;
+    }
+    sp_applog_note(instance->log, "%s", reason);
+    if (phase == DRAINING) {
+        stop_sandbox(instance);
+        return;
+    }
+    instance->phase = CRASHED;
+    instance->hooks.exited(instance->hooks.arg, instance, reason,
+                           SP_TAKE_FLAG(instance->end_asked));
+}
+
+void sp_instances_sandbox_gone(struct sp_instances *all, const struct sp_launch_msg *event)
+{
+    struct sp_instance *instance = by_sandbox(all, event->sandbox);
+    enum phase phase;
+
+    if (!instance)
+        return;
+    phase = instance->phase;
+    instance->phase = STOPPING;
+    app_gone(instance, "the app's sandbox was stopped");
+    finish(instance);
+    if (phase == READY)
+        instance->hooks.exited(instance->hooks.arg, instance, "the app's sandbox ended", false);
+    else if (phase < READY)
+        instance->hooks.failed(instance->hooks.arg, instance, SP_STAGE_RUNTIME_ERROR,
+                               "the app's sandbox ended");
+}
+
+void sp_instances_kill_worker(struct sp_instances *all, uint64_t worker)
+{
+    struct sp_instance *instance = by_worker(all, worker);
+
+    if (!instance)
+        return;
+    instance->end_asked = true;
+    kill_worker(instance, 0);
+}
+
+/* --- facts ------------------------------------------------------------------------------------ */
+
+const char *sp_instance_snapshot(const struct sp_instance *instance)
+{
+    return instance->plan.snapshot;
+}
+
+bool sp_instances_use(const struct sp_instances *all, const char *snapshot)
+{
+    if (!all->all)
+        return false; /* Spaces are loaded before there can be instances */
+    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
+        if (strcmp(instance->plan.snapshot, snapshot) == 0)
+            return true;
+    return false;
+}
+
+uint64_t sp_instance_start_ms(const struct sp_instance *instance)
+{
+    return instance->start_ms;
+}
+
+static void on_usage(void *arg, const struct sp_error *err, const struct sp_launch_msg *reply)
+{
+    struct sp_instance *instance = pending_take(arg);
+
+    if (!instance || err)
+        return;
+    instance->usage = reply->usage;
+    instance->has_usage = true;
+}
+
+bool sp_instance_usage(struct sp_instance *instance, struct sp_launch_usage *ret)
+{
+    uint64_t now = sp_clock_mono_ms();
+
+    if (now - instance->usage_at_ms > 1000 && instance->phase == READY) {
+        struct sp_launch_msg msg;
+
+        instance->usage_at_ms = now;
+        sp_launch_msg_init(&msg, SP_LAUNCH_USAGE);
+        msg.sandbox = instance->sandbox;
+        sp_launcher_call(instance->all->launcher, &msg, NULL, 0, on_usage, pending_new(instance));
+    }
+    *ret = instance->usage;
+    return instance->has_usage;
+}

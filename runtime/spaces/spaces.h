@@ -1,0 +1,98 @@
+/*
+ * runtime/spaces/spaces.h - all Spaces of this host: find, create, deploy, duplicate, delete. Each
+ * change is in the store before its callback says so.
+ */
+#ifndef SP_RUNTIME_SPACES_SPACES_H
+#define SP_RUNTIME_SPACES_SPACES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "runtime/spaces/instance.h"
+#include "runtime/spaces/space.h"
+
+struct sp_apps;
+struct sp_config;
+struct sp_error;
+struct sp_store;
+
+struct sp_spaces {
+    uv_loop_t *loop;
+    const struct sp_config *config;
+    struct sp_store *store;
+    struct sp_apps *apps;
+    struct sp_instances instances;
+    struct sp_list list; /* newest first */
+    struct sp_map by_id;
+    struct sp_map by_name; /* "owner/name" in lower case: ids are matched without regard to case */
+    struct sp_list creating; /* changes that make a Space and are not stored yet */
+    struct sp_map pinned;    /* snapshot -> how many deploys are about to refer to it */
+    unsigned starting;       /* instances between start and READY/FAILED */
+    bool stopping;
+    void (*on_stopped)(void *arg);
+    void *on_stopped_arg;
+};
+
+/* Folders below the state folder, which is the working folder. */
+#define SP_DIR_SNAPSHOTS "snapshots"
+#define SP_DIR_FILES     "files"
+#define SP_DIR_LOGS      "logs"
+
+/* Reads every record, sweeps snapshots and files that nobody refers to, then calls `ready` once. */
+void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct sp_error *err),
+                    void *arg);
+/* Starts every Space that should run; after load, when the launcher answers. */
+void sp_spaces_start(struct sp_spaces *all);
+/* Stops every instance within the drain time, then calls `stopped` once. */
+void sp_spaces_stop(struct sp_spaces *all, void (*stopped)(void *arg), void *arg);
+/* After `stopped`: frees the records. */
+void sp_spaces_free(struct sp_spaces *all, void (*freed)(void *arg), void *arg);
+
+struct sp_space *sp_spaces_by_id(struct sp_spaces *all, uint64_t id);
+struct sp_space *sp_spaces_by_name(struct sp_spaces *all, const char *owner, const char *name);
+
+typedef void sp_spaces_fn(void *arg, const struct sp_error *err, struct sp_space *space);
+
+/*
+ * A new version, and a new Space when there is none of that name (`is_private` is for that case).
+ * The snapshot is in place already; it is kept until the callback, and after it if a Space refers
+ * to it.
+ */
+struct sp_deploy {
+    const char *owner;
+    const char *name;
+    const char *snapshot;
+    const struct sp_card *card;
+    bool is_private;
+    const char *origin; /* "a/b" for a duplicate, else NULL */
+    bool must_be_new;   /* SP_ERR_CONFLICT when the name is taken */
+    bool unlimited;     /* spaces.max_per_user does not count: an admin asks */
+};
+void sp_spaces_deploy(struct sp_spaces *all, const struct sp_deploy *deploy, sp_spaces_fn *done,
+                      void *arg);
+void sp_spaces_set_private(struct sp_space *space, bool is_private, sp_spaces_fn *done, void *arg);
+void sp_spaces_set_paused(struct sp_space *space, bool paused, sp_spaces_fn *done, void *arg);
+/* `done` comes when it is stored; instances and files go after it. `space` is NULL then. */
+void sp_spaces_delete(struct sp_space *space, sp_spaces_fn *done, void *arg);
+
+/* For space.c: writes the record as it is now; failures are logged. */
+void sp_spaces_save(struct sp_space *space);
+/*
+ * For space.c, before the save: the record will not refer to this snapshot any more. It is removed
+ * when that is stored: after a crash in between, the next start finds what its record names.
+ */
+void sp_spaces_outdate(struct sp_space *space, const char *snapshot);
+/* For space.c: removes a snapshot that no Space and no instance refers to any more. */
+void sp_spaces_drop_snapshot(struct sp_spaces *all, const char *snapshot);
+/* For space.c: a start slot became free, or an instance is gone. */
+void sp_spaces_progress(struct sp_spaces *all);
+
+/* runtime/spaces/space_record.c: the stored form. */
+char *sp_space_to_record(const struct sp_space *space, size_t *ret_len);
+int sp_space_from_record(const char *json, size_t len, struct sp_space *ret, struct sp_error *err);
+
+#endif

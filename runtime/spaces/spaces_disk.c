@@ -1,0 +1,114 @@
+/* What Spaces keep on disk beside their record: snapshots, folders, and their sweep at the start.
+ */
+#include "runtime/spaces/spaces-internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "runtime/state/applog.h"
+#include "runtime/state/snapshot.h"
+
+static bool refers(const struct sp_space *space, const char *snapshot)
+{
+    return strcmp(space->current.snapshot, snapshot) == 0 ||
+           strcmp(space->candidate.snapshot, snapshot) == 0;
+}
+
+static bool is_used(void *arg, const char *snapshot)
+{
+    struct sp_spaces *all = arg;
+
+    if (sp_map_get(&all->pinned, sp_slice_str(snapshot)) ||
+        sp_instances_use(&all->instances, snapshot))
+        return true;
+    SP_LIST_EACH (space, &all->list, struct sp_space, node)
+        if (refers(space, snapshot))
+            return true;
+    return false;
+}
+
+void sp_spaces_drop_snapshot(struct sp_spaces *all, const char *snapshot)
+{
+    if (snapshot[0] && !is_used(all, snapshot))
+        sp_snapshot_remove(all->loop, SP_DIR_SNAPSHOTS, snapshot);
+}
+
+void sp_spaces_pin(struct sp_spaces *all, const char *snapshot)
+{
+    uintptr_t count = (uintptr_t)sp_map_get(&all->pinned, sp_slice_str(snapshot));
+
+    (void)sp_map_put(&all->pinned, sp_slice_str(snapshot), (void *)(count + 1));
+}
+
+void sp_spaces_unpin(struct sp_spaces *all, const char *snapshot)
+{
+    uintptr_t count;
+
+    if (!snapshot[0])
+        return;
+    count = (uintptr_t)sp_map_get(&all->pinned, sp_slice_str(snapshot));
+
+    if (count > 1) {
+        (void)sp_map_put(&all->pinned, sp_slice_str(snapshot), (void *)(count - 1));
+        return;
+    }
+    (void)sp_map_remove(&all->pinned, sp_slice_str(snapshot));
+    sp_spaces_drop_snapshot(all, snapshot);
+}
+
+int sp_spaces_make_folders(uint64_t id, struct sp_error *err)
+{
+    char path[64];
+    int r;
+
+    (void)snprintf(path, sizeof(path), SP_DIR_FILES "/%016" PRIx64 "/u", id);
+    r = sp_mkdir_p(AT_FDCWD, path, 0700, err);
+    if (r < 0)
+        return r;
+    path[strlen(path) - 1] = 'o';
+    return sp_mkdir_p(AT_FDCWD, path, 0700, err);
+}
+
+void sp_spaces_remove_folders(uint64_t id)
+{
+    struct sp_error err = {0};
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), SP_DIR_FILES "/%016" PRIx64, id);
+    if (sp_rmtree(AT_FDCWD, path, &err) < 0)
+        sp_log(SP_LOG_WARN, "space.files_left", "err=%s", sp_log_quoted(err.msg));
+    sp_applog_erase(SP_DIR_LOGS, id);
+}
+
+/* Folders of Spaces that are no more: a delete that was cut short by a crash. */
+static void sweep_folders(struct sp_spaces *all, const char *dir)
+{
+    DIR *entries = opendir(dir);
+    struct dirent *entry;
+
+    while (entries && (entry = readdir(entries))) {
+        uint64_t id = strtoull(entry->d_name, NULL, 16);
+
+        if (strlen(entry->d_name) == 16 && id && !sp_spaces_by_id(all, id))
+            sp_spaces_remove_folders(id);
+    }
+    if (entries)
+        (void)closedir(entries);
+}
+
+void sp_spaces_sweep(struct sp_spaces *all)
+{
+    struct sp_error err = {0};
+
+    sweep_folders(all, SP_DIR_FILES);
+    sweep_folders(all, SP_DIR_LOGS);
+    if (sp_snapshot_sweep(SP_DIR_SNAPSHOTS, is_used, all, &err) < 0)
+        sp_log(SP_LOG_WARN, "snapshot.sweep", "err=%s", sp_log_quoted(err.msg));
+}
