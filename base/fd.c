@@ -163,7 +163,32 @@ static int open_to_empty(int parent, const char *name)
     return fd;
 }
 
-static int rmtree_at(int parent, const char *name, unsigned levels)
+#define RMTREE_LEVELS 64   /* folders open at the same time */
+#define RMTREE_PASSES 1024 /* so a tree may be 65,536 levels deep */
+
+struct removal {
+    int top;         /* the tree's own folder while it is open, else -1 */
+    unsigned lifted; /* folders moved up into it in this pass */
+};
+
+/* A folder too deep to go into moves up to the top, where the next pass finds it. */
+static int lift(struct removal *rm, int parent, const char *name)
+{
+    SP_AUTO_FD int fd = open_to_empty(parent, name); /* makes it writable, as a move needs */
+    char unique[SP_ID_HEX];
+    struct sp_id id;
+
+    if (fd < 0)
+        return -errno;
+    sp_id_random(&id);
+    sp_id_to_hex(&id, unique);
+    if (renameat(parent, name, rm->top, unique) < 0)
+        return -errno;
+    rm->lifted++;
+    return 0;
+}
+
+static int rmtree_at(struct removal *rm, int parent, const char *name, unsigned levels)
 {
     SP_AUTO_FD int fd = -1;
     struct dirent *entry;
@@ -175,7 +200,7 @@ static int rmtree_at(int parent, const char *name, unsigned levels)
     if (errno != EISDIR && errno != EPERM)
         return -errno;
     if (levels == 0)
-        return -ELOOP;
+        return lift(rm, parent, name);
 
     fd = open_to_empty(parent, name);
     if (fd < 0)
@@ -184,9 +209,11 @@ static int rmtree_at(int parent, const char *name, unsigned levels)
     if (!dir)
         return -errno;
     fd = -1; /* closedir closes it */
+    if (levels == RMTREE_LEVELS)
+        rm->top = dirfd(dir);
     while (r == 0 && (entry = readdir(dir)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = rmtree_at(dirfd(dir), entry->d_name, levels - 1);
+            r = rmtree_at(rm, dirfd(dir), entry->d_name, levels - 1);
     (void)closedir(dir);
     if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
         r = -errno;
@@ -195,8 +222,15 @@ static int rmtree_at(int parent, const char *name, unsigned levels)
 
 int sp_rmtree(int dirfd, const char *path, struct sp_error *err)
 {
-    int r = rmtree_at(dirfd, path, 64);
+    struct removal rm;
+    int r;
 
+    for (int pass = 0; pass < RMTREE_PASSES; pass++) {
+        rm = (struct removal){.top = -1};
+        r = rmtree_at(&rm, dirfd, path, RMTREE_LEVELS);
+        if (rm.lifted == 0 || (r < 0 && r != -ENOTEMPTY))
+            break;
+    }
     return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "remove '%s'", path) : 0;
 }
 

@@ -39,8 +39,10 @@ int sp_write_all(int fd, const void *data, size_t len);
 /* mkdir -p below `dirfd`; what exists is fine. */
 int sp_mkdir_p(int dirfd, const char *path, mode_t mode, struct sp_error *err);
 
-/* Removes a tree, read-only folders included, without following links; absent is fine. Bounded to
- * 64 levels. */
+/*
+ * Removes a tree, read-only folders included, without following links; absent is fine. Holds at
+ * most 64 folders open however deep the tree is: an app may have made it.
+ */
 int sp_rmtree(int dirfd, const char *path, struct sp_error *err);
 
 /*

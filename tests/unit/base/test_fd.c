@@ -150,12 +150,12 @@ static void test_folders_without_any_right_are_removed_without_root(void **state
     assert_int_equal(seteuid(root), 0);
 }
 
-static void test_a_tree_without_end_is_not_followed_for_ever(void **state)
+static void test_a_tree_deeper_than_descriptors_go_is_removed(void **state)
 {
     int at = dup(dir);
 
     (void)state;
-    for (int i = 0; i < 70; i++) {
+    for (int i = 0; i < 2000; i++) {
         int below;
 
         assert_int_equal(mkdirat(at, "d", 0755), 0);
@@ -164,10 +164,8 @@ static void test_a_tree_without_end_is_not_followed_for_ever(void **state)
         at = below;
     }
     (void)close(at);
-    assert_int_equal(sp_rmtree(dir, "d", &err), -ELOOP);
-    /* Cleaned up in two steps: the lower part first. */
-    assert_int_equal(sp_rmtree(dir, "d/d/d/d/d/d/d/d/d/d", &err), 0);
     assert_int_equal(sp_rmtree(dir, "d", &err), 0);
+    assert_int_equal(faccessat(dir, "d", F_OK, 0), -1);
 }
 
 static const struct {
@@ -254,7 +252,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_folders_without_any_right_are_removed_without_root,
                                         setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_tree_without_end_is_not_followed_for_ever, setup,
+        cmocka_unit_test_setup_teardown(test_a_tree_deeper_than_descriptors_go_is_removed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_path_from_outside_stays_beneath_its_folder, setup,
                                         teardown),
