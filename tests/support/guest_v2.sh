@@ -15,7 +15,7 @@ root=$work/root
 libs() { ldd "$@" 2>/dev/null | grep -o '/[^ ]*' | grep -v ':$' | sort -u; }
 
 mkdir -p "$root/usr/bin" "$root/usr/lib/x86_64-linux-gnu" "$root/usr/lib64" "$root/usr/sbin" \
-    "$root/etc" "$root/root" "$root/mnt" "$root/proc" "$root/work/tests" "$root/work/build"
+    "$root/etc" "$root/root" "$root/mnt" "$root/proc" "$root/srv/tests" "$root/srv/build"
 for name in bin sbin lib lib64; do ln -s "usr/$name" "$root/$name"; done
 cp /bin/busybox /usr/bin/setpriv "$root/usr/bin/"
 cp "$(readlink -f /usr/bin/python3)" "$root/usr/bin/python3"
@@ -26,8 +26,8 @@ libs /usr/bin/python3 /usr/bin/setpriv "$build/spaces-launcher" "/usr/lib/$versi
     while read -r lib; do cp -L "$lib" "$root/usr/lib/x86_64-linux-gnu/"; done
 cp -L /lib64/ld-linux-x86-64.so.2 "$root/usr/lib64/"
 cp "/lib/modules/$kernel/kernel/fs/overlayfs/overlay.ko" "$root/"
-cp "$build/spaces-launcher" "$root/work/build/"
-cp -r tests/e2e tests/support "$root/work/tests/"
+cp "$build/spaces-launcher" "$root/srv/build/"
+cp -r tests/e2e tests/support "$root/srv/tests/"
 gcc -static -O1 -D_GNU_SOURCE -o "$root/syscalls" tests/e2e/attacks/syscalls.c
 echo "127.0.0.1 localhost" > "$root/etc/hosts"
 
@@ -43,7 +43,7 @@ cat > "$root/init" <<'END'
 b=/usr/bin/busybox
 $b mkdir /n
 $b mount -t tmpfs -o size=900m n /n
-for d in usr bin lib lib64 sbin etc root work mnt start overlay.ko syscalls; do $b cp -a /$d /n/; done
+for d in usr bin lib lib64 sbin etc root srv mnt start overlay.ko syscalls; do $b cp -a /$d /n/; done
 for d in proc sys dev tmp run; do $b mkdir /n/$d; done
 exec $b switch_root /n /start
 END
@@ -55,7 +55,7 @@ mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp; mount -t tmpfs run /run; mount -t cgroup2 none /sys/fs/cgroup
 insmod /overlay.ko
 ip link set lo up
-cd /work && python3 tests/support/tap.py tests/e2e/test_sandbox.py
+cd /srv && python3 tests/support/tap.py tests/e2e/test_sandbox.py
 echo "GUEST rc=$?"
 poweroff -f
 END
