@@ -72,22 +72,14 @@ static void on_login(void *arg, const struct sp_error *err, const struct sp_user
     sp_reply_json(ex, 200, json_pack("{s:s}", "name", user->name));
 }
 
-/* A login by somebody else's page would sign the visitor in as them: same rule as for writes. */
-static bool is_own_page(struct sp_exchange *ex)
-{
-    const struct sp_http_request *req = sp_exchange_request(ex);
-    struct sp_slice origin = sp_http_header(req, "origin");
-
-    return !origin.ptr || sp_slice_eq_str(origin, sp_exchange_base_url(ex));
-}
-
 void sp_api_login(struct sp_exchange *ex)
 {
     SP_AUTO_JSON json_t *body = NULL;
     struct sp_error err = {0};
     const char *token = "";
 
-    if (!is_own_page(ex)) {
+    /* Somebody else's page would sign the visitor in as them. */
+    if (sp_gate_is_foreign(ex)) {
         sp_reply_problem(ex, 403, "denied", "sign in on the hub's own page");
         return;
     }

@@ -87,6 +87,13 @@ static bool origin_is_ours(const struct sp_exchange *ex, struct sp_slice origin)
            strncasecmp(origin.ptr, base.ptr, base.len) == 0;
 }
 
+bool sp_gate_is_foreign(const struct sp_exchange *ex)
+{
+    struct sp_slice origin = sp_http_header(sp_exchange_request(ex), "origin");
+
+    return origin.ptr && !origin_is_ours(ex, origin);
+}
+
 /* Did our own page send this? Sec-Fetch-Site cannot be forged by a page, nor can Origin. */
 static bool same_origin(const struct sp_exchange *ex)
 {
@@ -123,10 +130,7 @@ static bool hub_page_reads(const struct sp_exchange *ex)
  */
 static bool is_foreign_socket(const struct sp_exchange *ex)
 {
-    const struct sp_http_request *req = sp_exchange_request(ex);
-    struct sp_slice origin = sp_http_header(req, "origin");
-
-    return req->upgrade_websocket && origin.ptr && !origin_is_ours(ex, origin);
+    return sp_exchange_request(ex)->upgrade_websocket && sp_gate_is_foreign(ex);
 }
 
 static const struct sp_user *who(struct sp_exchange *ex, enum proof *ret)

@@ -26,6 +26,9 @@ bool sp_gate_may_write(const struct sp_user *user, const struct sp_space *space)
 /* May this user create or change things under that owner's name? */
 bool sp_gate_may_own(const struct sp_user *user, const char *owner);
 
+/* A page of another origin sent this: its Origin says so. Programs send none. */
+bool sp_gate_is_foreign(const struct sp_exchange *ex);
+
 #define SP_SESSION_COOKIE "sp_session"
 
 #endif

@@ -39,7 +39,6 @@ struct sp_instance {
     struct sp_launch_usage usage;
     uv_timer_t timer; /* start timeout, then the drain */
     bool timer_open;
-    bool sandbox_gone;
 };
 
 /* Launcher answers come back by sandbox id: the instance may be gone by then. */
