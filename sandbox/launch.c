@@ -17,10 +17,13 @@ static const struct {
     {SP_LAUNCH_WORKER_STOP, "worker_stop"},
     {SP_LAUNCH_SANDBOX_STOP, "sandbox_stop"},
     {SP_LAUNCH_USAGE, "usage"},
+    {SP_LAUNCH_FREEZE, "freeze"},
+    {SP_LAUNCH_SOCKET, "socket"},
     {SP_LAUNCH_OK, "ok"},
     {SP_LAUNCH_FAILED, "failed"},
     {SP_LAUNCH_WORKER_EXITED, "worker_exited"},
     {SP_LAUNCH_SANDBOX_GONE, "sandbox_gone"},
+    {SP_LAUNCH_LIMIT_HIT, "limit hit"},
 };
 
 const char *sp_launch_kind_to_string(enum sp_launch_kind kind)

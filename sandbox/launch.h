@@ -31,12 +31,38 @@ enum sp_launch_kind {
     SP_LAUNCH_WORKER_STOP,   /* TERM, and after grace_ms kill it and all its descendants */
     SP_LAUNCH_SANDBOX_STOP,  /* TERM to all, kill after grace_ms, take everything away */
     SP_LAUNCH_USAGE,         /* read the counters */
+    SP_LAUNCH_FREEZE,        /* hold all of it where it stands (freeze.on), or let it go on */
+    SP_LAUNCH_SOCKET,        /* OK brings an unconnected TCP socket of its network namespace */
 
     /* launcher -> daemon */
     SP_LAUNCH_OK = 64,       /* answer to the request with the same seq */
     SP_LAUNCH_FAILED,        /* answer: error_kind and text say why; nothing was left behind */
     SP_LAUNCH_WORKER_EXITED, /* event: seq 0 */
     SP_LAUNCH_SANDBOX_GONE,  /* event: nothing of it is left: no process, mount or cgroup */
+    SP_LAUNCH_LIMIT_HIT,     /* event: its app came to a limit; at most one a second and limit */
+};
+
+/* What a LIMIT_HIT is about. */
+enum sp_launch_limit {
+    SP_LAUNCH_LIMIT_MEMORY = 1, /* the kernel killed a process; all workers are being ended */
+    SP_LAUNCH_LIMIT_PIDS,       /* a fork was refused */
+    SP_LAUNCH_LIMIT_CPU,        /* it was held back for most of the time */
+    SP_LAUNCH_LIMIT_PRESSURE,   /* it waits for memory or disk for most of the time */
+    SP_LAUNCH_LIMIT_GPU_MEMORY, /* a shared slot was overdrawn; all workers are being ended */
+};
+
+/* What an app may reach beyond its sandbox. */
+enum sp_launch_network {
+    SP_LAUNCH_NETWORK_NONE,       /* its own loopback */
+    SP_LAUNCH_NETWORK_OUTBOUND,   /* public addresses */
+    SP_LAUNCH_NETWORK_ALLOW_LIST, /* the names in `allow`, and what they resolve to */
+};
+
+/* How WORKER_START makes the process. */
+enum sp_launch_how {
+    SP_LAUNCH_EXEC,   /* execs argv */
+    SP_LAUNCH_ZYGOTE, /* execs argv as the zygote of the sandbox: at most one */
+    SP_LAUNCH_FORK,   /* forks the zygote; argv and environment go to the child as words */
 };
 
 /* 0 in a field means "the least that works", never "no limit". */
@@ -44,19 +70,34 @@ struct sp_launch_limits {
     uint64_t memory_bytes; /* swap is 0 */
     uint64_t layer_bytes;  /* writable layer: home, /tmp; tmpfs, so it counts as memory too */
     uint64_t shm_bytes;    /* /dev/shm */
+    uint64_t data_bytes;   /* /data, kept between starts; 0 = there is none */
+    uint32_t data_inodes;
     uint32_t layer_inodes;
     uint32_t cpu_millis; /* 1000 = one core, all the time */
     uint32_t pids;
     uint32_t nofile;
+    uint32_t io_weight; /* 1-1000 beside the other Spaces; 0 = 100 */
 };
+
+/* A GPU slot to hold while the sandbox lives: an id of the launcher's own inventory. */
+struct sp_launch_gpu {
+    char id[80];
+    uint64_t memory_bytes; /* of a shared slot; 0 for whole and MIG slots */
+};
+#define SP_LAUNCH_GPUS_MAX 8
 
 struct sp_launch_usage {
     uint64_t cpu_ns;
     uint64_t memory_bytes;
     uint64_t memory_peak_bytes;
     uint64_t throttled_ns;
+    uint64_t gpu_memory_bytes;
     uint32_t pids;
     uint32_t oom_kills;
+    uint32_t pids_refused;    /* forks that the limit has stopped */
+    uint32_t cpu_pressure;    /* share of the last 10 s in which something waited, in 1/10000 */
+    uint32_t memory_pressure; /* the same */
+    uint32_t io_pressure;
 };
 
 /* What the launcher found when it started; see sandbox/probe.h for the whole list. */
@@ -77,6 +118,10 @@ struct sp_launch_msg {
             char snapshot[SP_LAUNCH_HASH_LEN + 1]; /* snapshots/<hash>/ below the state folder */
             char hostname[64];                     /* [a-z0-9-], for uname */
             struct sp_launch_limits limits;
+            uint32_t network; /* enum sp_launch_network */
+            uint32_t n_gpus;
+            struct sp_launch_gpu gpus[SP_LAUNCH_GPUS_MAX];
+            char allow[1024]; /* ALLOW_LIST: host names, divided by commas; "*.example.org" */
         } sandbox_start;
         struct {
             /*
@@ -86,8 +131,16 @@ struct sp_launch_msg {
             uint32_t argc;
             uint32_t envc;
             uint32_t args_len;
+            uint32_t how; /* enum sp_launch_how */
             char args[SP_LAUNCH_ARGS_MAX];
         } worker_start;
+        struct {
+            bool on;
+        } freeze;
+        struct {
+            uint32_t limit; /* enum sp_launch_limit */
+            struct sp_launch_usage usage;
+        } hit;
         struct {
             uint32_t grace_ms;
         } stop;
@@ -108,8 +161,8 @@ struct sp_launch_msg {
 
 /*
  * Descriptors that go with WORKER_START, in this order: the worker's end of its protocol socket
- * (becomes fd 3 there), then the write end of its log (becomes stdout and stderr). All others:
- * none.
+ * (becomes fd 3 there), then the write end of its log (becomes stdout and stderr). The OK to
+ * SOCKET brings one. All others: none.
  */
 #define SP_LAUNCH_WORKER_FDS 2
 #define SP_LAUNCH_FDS_MAX    2

@@ -19,6 +19,9 @@ static const struct {
     {"memory", offsetof(struct sp_launch_limits, memory_bytes), true, 16u << 20, 1ull << 46},
     {"layer", offsetof(struct sp_launch_limits, layer_bytes), true, 1u << 20, 1ull << 46},
     {"shm", offsetof(struct sp_launch_limits, shm_bytes), true, 64u << 10, 1ull << 46},
+    {"data", offsetof(struct sp_launch_limits, data_bytes), true, 0, 1ull << 46},
+    {"data inodes", offsetof(struct sp_launch_limits, data_inodes), false, 0, 100000000},
+    {"io weight", offsetof(struct sp_launch_limits, io_weight), false, 0, 1000},
     {"layer inodes", offsetof(struct sp_launch_limits, layer_inodes), false, 256, 100000000},
     {"cpu", offsetof(struct sp_launch_limits, cpu_millis), false, 10, 4096u * 1000},
     {"pids", offsetof(struct sp_launch_limits, pids), false, 8, 4u << 20},
@@ -98,6 +101,12 @@ static int check_sandbox_start(const struct sp_launch_msg *msg, struct sp_error 
         return sp_error_set(err, SP_ERR_INVALID, 0, "snapshot is not 64 hexadecimal digits");
     if (!is_hostname(msg->sandbox_start.hostname, sizeof(msg->sandbox_start.hostname)))
         return sp_error_set(err, SP_ERR_INVALID, 0, "host name is not [a-z0-9-]");
+    if (msg->sandbox_start.network != SP_LAUNCH_NETWORK_NONE)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no network");
+    if (msg->sandbox_start.n_gpus != 0)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no GPU");
+    if (msg->sandbox_start.limits.data_bytes != 0)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no '/data'");
     return check_limits(&msg->sandbox_start.limits, err);
 }
 
@@ -117,6 +126,8 @@ static int check_worker_start(const struct sp_launch_msg *msg, struct sp_error *
     if (strings != msg->worker_start.argc + msg->worker_start.envc)
         return sp_error_set(err, SP_ERR_INVALID, 0, "%u strings where %u are announced", strings,
                             msg->worker_start.argc + msg->worker_start.envc);
+    if (msg->worker_start.how != SP_LAUNCH_EXEC)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no zygote");
     if (msg->worker_start.args[0] != '/')
         return sp_error_set(err, SP_ERR_INVALID, 0, "program is not an absolute path");
     return 0;

@@ -15,12 +15,16 @@ import time
 
 BUILD = os.environ.get("BUILD", "build")
 MAGIC = 0x53504C31
-HELLO, SANDBOX_START, WORKER_START, WORKER_STOP, SANDBOX_STOP, USAGE = range(1, 7)
-OK, FAILED, WORKER_EXITED, SANDBOX_GONE = range(64, 68)
+HELLO, SANDBOX_START, WORKER_START, WORKER_STOP, SANDBOX_STOP, USAGE, FREEZE, SOCKET = range(1, 9)
+OK, FAILED, WORKER_EXITED, SANDBOX_GONE, LIMIT_HIT = range(64, 69)
+NETWORK_NONE, NETWORK_OUTBOUND, NETWORK_ALLOW_LIST = range(3)
+EXEC, ZYGOTE, FORK = range(3)
 HEAD = struct.Struct("<IIQQQ")
 SIZE = 4144
-LIMITS = struct.Struct("<QQQIIII")
-USAGE_FIELDS = struct.Struct("<QQQQII")
+LIMITS = struct.Struct("<QQQQIIIIII")
+USAGE_FIELDS = struct.Struct("<QQQQQIIIIII")
+GPU = struct.Struct("<80sQ")
+GPUS_MAX = 8
 STATE_ID = "%016x" % (os.getpid() << 20 | 0x5A)
 HASH = "ab" * 32
 DAEMON_UID = 12345
@@ -37,6 +41,9 @@ class Message:
         elif self.kind == WORKER_EXITED:
             self.status, self.signal, self.oom = struct.unpack_from("<ii?", body)
             self.usage = Usage(body[16:])
+        elif self.kind == LIMIT_HIT:
+            self.limit = struct.unpack_from("<I", body)[0]
+            self.usage = Usage(body[8:])
         elif self.kind == OK and self.sandbox == 0:
             self.complete = body[0] != 0
             self.missing = body[1:481].split(b"\0")[0].decode()
@@ -46,8 +53,9 @@ class Message:
 
 class Usage:
     def __init__(self, body):
-        (self.cpu_ns, self.memory, self.memory_peak, self.throttled_ns, self.pids,
-         self.oom_kills) = USAGE_FIELDS.unpack_from(body)
+        (self.cpu_ns, self.memory, self.memory_peak, self.throttled_ns, self.gpu_memory, self.pids,
+         self.oom_kills, self.pids_refused, self.cpu_pressure, self.memory_pressure,
+         self.io_pressure) = USAGE_FIELDS.unpack_from(body)
 
 
 class Launcher:
@@ -157,10 +165,14 @@ class Launcher:
     # --- sandboxes and workers ----------------------------------------------------------------------
 
     def start_body(self, space=7, snapshot=HASH, hostname="demo", memory=256 << 20,
-                   layer=64 << 20, shm=16 << 20, inodes=10000, cpu=1000, pids=64, nofile=256):
+                   layer=64 << 20, shm=16 << 20, data=0, data_inodes=0, inodes=10000, cpu=1000,
+                   pids=64, nofile=256, io_weight=0, network=NETWORK_NONE, allow="", gpus=()):
         return (struct.pack("<Q", space) + snapshot.encode().ljust(65, b"\0") +
                 hostname.encode().ljust(64, b"\0") + b"\0" * 7 +
-                LIMITS.pack(memory, layer, shm, inodes, cpu, pids, nofile))
+                LIMITS.pack(memory, layer, shm, data, data_inodes, inodes, cpu, pids, nofile,
+                            io_weight) + struct.pack("<II", network, len(gpus)) +
+                b"".join(GPU.pack(name.encode(), size) for name, size in gpus).ljust(
+                    GPU.size * GPUS_MAX, b"\0") + allow.encode().ljust(1024, b"\0"))
 
     def sandbox(self, **limits):
         self.next_id += 1
@@ -169,9 +181,9 @@ class Launcher:
             raise RuntimeError(message.text)
         return self.next_id
 
-    def worker_body(self, argv, env=()):
+    def worker_body(self, argv, env=(), how=EXEC):
         strings = b"".join(a.encode() + b"\0" for a in list(argv) + list(env))
-        return struct.pack("<III", len(argv), len(env), len(strings)) + strings
+        return struct.pack("<IIII", len(argv), len(env), len(strings), how) + strings
 
     def worker(self, sandbox, argv, env=("PATH=/usr/bin:/bin", "HOME=/home/user", "LANG=C.UTF-8")):
         """Starts a program; returns its worker id. `self.logs[id]` reads what it prints."""
