@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -27,6 +28,7 @@ struct sp_launcher {
     bool closing;
     bool want_write;
     uint64_t next_seq;
+    int came_with; /* descriptor of the message that is being handled, or -1 */
     struct sp_list unsent;
     struct sp_map waiting; /* seq -> struct call */
     struct sp_launcher_hooks hooks;
@@ -71,6 +73,7 @@ int sp_launcher_new(uv_loop_t *loop, int take_fd, const struct sp_launcher_hooks
     }
     launcher->poll.data = launcher;
     launcher->sock = take_fd;
+    launcher->came_with = -1;
     launcher->hooks = *hooks;
     sp_list_init(&launcher->unsent);
     sp_map_init(&launcher->waiting);
@@ -175,6 +178,11 @@ static void answer(struct sp_launcher *launcher, const struct sp_launch_msg *msg
     call_free(call);
 }
 
+int sp_launcher_take_fd(struct sp_launcher *launcher)
+{
+    return SP_TAKE_FD(launcher->came_with);
+}
+
 static void dispatch(struct sp_launcher *launcher, const struct sp_launch_msg *msg)
 {
     switch (msg->kind) {
@@ -198,19 +206,21 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < 64 && events & UV_READABLE && !launcher->closing; i++) {
         struct sp_launch_msg msg;
         struct sp_error err = {0};
-        int fds[SP_LAUNCH_FDS_MAX];
+        int fds[SP_LAUNCH_FDS_MAX] = {-1, -1};
         size_t n_fds = 0;
         int r = sp_launch_recv(launcher->sock, &msg, fds, &n_fds, &err);
 
-        for (size_t k = 0; k < n_fds; k++)
-            (void)close(fds[k]); /* none of its messages carries one */
         if (r == -EAGAIN)
             break;
         if (r <= 0) {
             lose(launcher, r == 0 ? "the launcher ended" : err.msg);
             return;
         }
+        launcher->came_with = SP_TAKE_FD(fds[0]);
+        sp_auto_fd(&fds[1]); /* no message has two */
         dispatch(launcher, &msg);
+        sp_auto_fd(&launcher->came_with);
+        launcher->came_with = -1;
     }
     if (!launcher->closing)
         flush(launcher);

@@ -41,4 +41,10 @@ typedef void sp_launcher_fn(void *arg, const struct sp_error *err,
 void sp_launcher_call(struct sp_launcher *launcher, struct sp_launch_msg *msg, int *take_fds,
                       size_t n_fds, sp_launcher_fn *done, void *arg);
 
+/*
+ * From inside of `done`: the descriptor that came with the OK, yours from now on; -1 when there is
+ * none. What is not taken is closed when `done` returns. SP_LAUNCH_SOCKET brings one.
+ */
+int sp_launcher_take_fd(struct sp_launcher *launcher);
+
 #endif

@@ -48,7 +48,7 @@ static struct sp_box *new_box(struct sp_launcher *l)
 {
     struct sp_box *box = sp_new0(struct sp_box);
 
-    box->pidfd = box->ctl = box->idmap_fd = -1;
+    box->pidfd = box->ctl = box->idmap_fd = box->netns_fd = -1;
     box->began_ns = sp_clock_mono_ns();
     box->state = SP_BOX_PREPARING;
     box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
@@ -97,6 +97,7 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
     sp_auto_fd(&box->pidfd);
     sp_auto_fd(&box->ctl);
     sp_auto_fd(&box->idmap_fd);
+    sp_auto_fd(&box->netns_fd);
     sp_list_remove(&box->list);
     l->n_boxes--;
     free(box);

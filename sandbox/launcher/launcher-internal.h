@@ -78,6 +78,9 @@ struct sp_box {
     pid_t pid;
     int idmap_fd; /* user namespace for the mounts, or -1 */
     int pidfd, ctl;
+    int netns_fd; /* its network namespace, or -1 */
+    dev_t netns_dev;
+    ino_t netns_ino; /* which one that is, noted when pid 1 was born */
     struct sp_cgroup cgroup;
     struct sp_launch_limits limits;
     uint32_t uid_base;    /* 0 = none taken */
@@ -91,6 +94,8 @@ struct sp_box {
 
 /* spacesd.c: answers and events towards spacesd. Never blocks; keeps what does not fit. */
 void sp_spacesd_send(struct sp_launcher *l, const struct sp_launch_msg *msg);
+/* The descriptor goes along, and is taken in every case; -1 for none. */
+void sp_spacesd_send_fd(struct sp_launcher *l, const struct sp_launch_msg *msg, int take_fd);
 void sp_spacesd_ok(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker);
 void sp_spacesd_failed(struct sp_launcher *l, uint64_t seq, uint64_t sandbox, uint64_t worker,
                        uint32_t kind, const char *text);

@@ -154,6 +154,7 @@ static const struct {
     {SP_LAUNCH_WORKER_STOP, true, true, 0, check_grace},
     {SP_LAUNCH_SANDBOX_STOP, true, false, 0, check_grace},
     {SP_LAUNCH_USAGE, true, false, 0, NULL},
+    {SP_LAUNCH_SOCKET, true, false, 0, NULL},
 };
 
 int sp_launch_request_check(const struct sp_launch_msg *msg, size_t n_fds, bool greeted,

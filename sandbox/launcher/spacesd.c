@@ -6,32 +6,47 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sandbox/launcher/launcher-internal.h"
 #include "sandbox/launcher/request.h"
+#include "sandbox/launcher/socket.h"
 
 /* Requests are not read while something waits here, so only events make it grow. */
 #define OUT_MAX (SP_BOXES_MAX * (SP_BOX_WORKERS_MAX + 2))
 
 struct out {
     struct sp_list list;
+    int fd; /* -1 = none */
     struct sp_launch_msg msg;
 };
 
+static int send_one(struct sp_launcher *l, const struct sp_launch_msg *msg, int fd)
+{
+    int r = sp_launch_send(l->sock, msg, &fd, fd >= 0 ? 1 : 0, NULL);
+
+    return r == -ENOBUFS ? -EAGAIN : r;
+}
+
 void sp_spacesd_send(struct sp_launcher *l, const struct sp_launch_msg *msg)
 {
-    struct sp_error err;
+    sp_spacesd_send_fd(l, msg, -1);
+}
+
+void sp_spacesd_send_fd(struct sp_launcher *l, const struct sp_launch_msg *msg, int take_fd)
+{
+    SP_AUTO_FD int fd = take_fd;
     struct out *out;
     int r;
 
     if (l->closing)
         return;
     if (sp_list_empty(&l->out)) {
-        r = sp_launch_send(l->sock, msg, NULL, 0, &err);
+        r = send_one(l, msg, fd);
         if (r == 0)
             return;
-        if (r != -EAGAIN && r != -ENOBUFS) {
+        if (r != -EAGAIN) {
             l->closing = true;
             return;
         }
@@ -43,6 +58,7 @@ void sp_spacesd_send(struct sp_launcher *l, const struct sp_launch_msg *msg)
     }
     out = sp_new0(struct out);
     out->msg = *msg;
+    out->fd = SP_TAKE_FD(fd);
     sp_list_append(&l->out, &out->list);
     l->n_out++;
 }
@@ -50,14 +66,15 @@ void sp_spacesd_send(struct sp_launcher *l, const struct sp_launch_msg *msg)
 void sp_spacesd_flush(struct sp_launcher *l)
 {
     SP_LIST_EACH (out, &l->out, struct out, list) {
-        int r = l->closing ? 0 : sp_launch_send(l->sock, &out->msg, NULL, 0, NULL);
+        int r = l->closing ? 0 : send_one(l, &out->msg, out->fd);
 
-        if (r == -EAGAIN || r == -ENOBUFS)
+        if (r == -EAGAIN)
             return;
         if (r < 0)
             l->closing = true;
         sp_list_remove(&out->list);
         l->n_out--;
+        sp_auto_fd(&out->fd);
         free(out);
     }
 }
@@ -129,6 +146,7 @@ static void about_box(struct sp_launcher *l, const struct sp_launch_msg *msg, co
         sp_spacesd_ok(l, msg->seq, msg->sandbox, 0);
         sp_box_stop(l, box, msg->stop.grace_ms);
         break;
+    case SP_LAUNCH_SOCKET: sp_box_socket(l, box, msg); break;
     default: usage(l, box, msg->seq); break;
     }
 }

@@ -21,6 +21,7 @@
 #include "sandbox/init.h"
 #include "sandbox/launcher/launcher-internal.h"
 #include "sandbox/launcher/request.h"
+#include "sandbox/launcher/socket.h"
 
 void sp_box_trace(const struct sp_launcher *l, const struct sp_box *box, const char *step)
 {
@@ -207,7 +208,7 @@ static int launch(struct sp_launcher *l, struct sp_box *box, int root_fd, struct
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "clone the sandbox's pid 1");
     box->pid = pid;
     box->pidfd = pidfd;
-    return 0;
+    return sp_box_note_netns(l, box, err);
 }
 
 int sp_box_prepare(struct sp_launcher *l, struct sp_box *box, struct sp_error *err)

@@ -118,11 +118,13 @@ class Launcher:
         readable, _, _ = select.select([self.sock], [], [], timeout)
         if not readable:
             raise TimeoutError("the launcher said nothing for %.0f s" % timeout)
-        data = self.sock.recv(SIZE + 1)
+        data, fds, _, _ = socket.recv_fds(self.sock, SIZE + 1, 2)
         if not data:
             raise EOFError("the launcher is gone")
         assert len(data) == SIZE, len(data)
-        return Message(data)
+        message = Message(data)
+        message.fds = fds
+        return message
 
     def answer(self, seq):
         """The answer to a request; what comes first and is not it is kept."""
@@ -234,6 +236,18 @@ class Launcher:
         if message.kind != OK:
             raise RuntimeError(message.text)
         return self.event(SANDBOX_GONE, sandbox=sandbox)
+
+    def connect(self, sandbox, port):
+        """A connection to what listens on a port of the sandbox's own loopback."""
+        message = self.ask(SOCKET, sandbox=sandbox)
+        if message.kind != OK:
+            raise RuntimeError(message.text)
+        (fd,) = message.fds
+        connection = socket.socket(fileno=fd)
+        assert not os.get_blocking(fd)
+        connection.settimeout(DEADLINE)
+        connection.connect(("127.0.0.1", port))
+        return connection
 
     # --- the end ------------------------------------------------------------------------------------
 

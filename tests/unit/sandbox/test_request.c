@@ -34,7 +34,7 @@ static size_t fds_of(enum sp_launch_kind kind)
 
 static const enum sp_launch_kind requests[] = {
     SP_LAUNCH_SANDBOX_START, SP_LAUNCH_WORKER_START, SP_LAUNCH_WORKER_STOP,
-    SP_LAUNCH_SANDBOX_STOP,  SP_LAUNCH_USAGE,
+    SP_LAUNCH_SANDBOX_STOP,  SP_LAUNCH_USAGE,        SP_LAUNCH_SOCKET,
 };
 
 static void test_good_requests_pass(void **state)
