@@ -31,6 +31,14 @@ static uint64_t default_space_memory(void)
     return quarter < 16 * GIB ? quarter : 16 * GIB;
 }
 
+/* A spare holds no app: a process and about a megabyte of kernel memory. */
+static uint64_t default_pool(void)
+{
+    struct sysinfo info;
+
+    return sysinfo(&info) == 0 && (uint64_t)info.totalram * info.mem_unit < 2 * GIB ? 1 : 4;
+}
+
 static int check_level(const char *text, struct sp_error *err)
 {
     if (sp_log_level_from_string(text) >= 0)
@@ -83,6 +91,12 @@ const struct sp_config_row sp_config_rows[] = {
      "test_a_stop_waits_for_a_running_request_no_longer_than_drain"},
     {"sandbox.allow_weak", SP_CONFIG_BOOL, "false", FLAG, NULL, NULL,
      "Run apps although this host cannot isolate them fully; every page says so", NULL, NULL},
+
+    {"sandbox.pool", SP_CONFIG_INT, "auto", 0, 64, "auto", default_pool,
+     "Blank sandboxes kept ready for the next starts; auto is 4, or 1 on a host with less than 2 "
+     "GiB "
+     "of memory; 0: none",
+     NULL, "test_the_pool_keeps_as_many_spares_as_it_is_told"},
 
     {"log.level", SP_CONFIG_STR, "info", 4, 5, NULL, NULL,
      "Least level of the daemon's own log: debug, info, warn, error", check_level, NULL},

@@ -123,15 +123,18 @@ static _Noreturn void exec_launcher(const struct sp_config *config, const struct
     char state[PATH_MAX];
     char uid[16];
     char gid[16];
+    char pool[16];
     const char *argv[] = {
-        program, "--socket-fd",  "3", "--state",    state,          "--sdk", sdk, "--daemon-uid",
-        uid,     "--daemon-gid", gid, "--state-id", priv->state_id, NULL,    NULL};
+        program, "--socket-fd",  "3", "--state",    state,          "--sdk",  sdk,  "--daemon-uid",
+        uid,     "--daemon-gid", gid, "--state-id", priv->state_id, "--pool", pool, NULL,
+        NULL};
     sigset_t none;
 
     (void)snprintf(uid, sizeof(uid), "%u", (unsigned)priv->uid);
     (void)snprintf(gid, sizeof(gid), "%u", (unsigned)priv->gid);
+    (void)snprintf(pool, sizeof(pool), "%u", (unsigned)sp_config_int(config, "sandbox.pool"));
     if (sp_config_bool(config, "sandbox.allow_weak"))
-        argv[13] = "--allow-weak";
+        argv[15] = "--allow-weak";
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* A session of its own: Ctrl-C is for the daemon, which then tells the launcher. */

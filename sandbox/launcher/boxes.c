@@ -24,8 +24,6 @@
 #define SLACK_MS       300   /* pid 1 kills at the end of the grace; after this we do */
 #define REMOVE_POLL_MS 2     /* between two attempts to remove a group that is still emptying */
 #define REMOVE_WARN_MS 5000
-#define SPARE_AFTER_MS 50   /* after a start: the next spare is prepared */
-#define SPARE_AGAIN_MS 5000 /* after a spare that failed */
 #define LEAVE_MAX_MS   2000 /* without a pid namespace: for pid 1 to kill the others */
 
 struct sp_box *sp_box_find(struct sp_launcher *l, uint64_t id)
@@ -58,7 +56,17 @@ static struct sp_box *new_box(struct sp_launcher *l)
     return box;
 }
 
+/* No second attempt any more. */
+static void forget_request(struct sp_box *box)
+{
+    free(box->request);
+    box->request = NULL;
+    box->again = false;
+}
+
 /* --- the end --- */
+
+static void start_again(struct sp_launcher *l, struct sp_box *box);
 
 static void announce_end(struct sp_launcher *l, struct sp_box *box)
 {
@@ -66,6 +74,10 @@ static void announce_end(struct sp_launcher *l, struct sp_box *box)
 
     if (!box->id)
         return; /* a spare: nobody knows of it */
+    if (box->again) {
+        start_again(l, box);
+        return;
+    }
     if (box->start_seq) {
         sp_spacesd_failed(l, box->start_seq, box->id, 0, box->fail_kind, box->fail_text);
         return;
@@ -100,17 +112,14 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
     sp_auto_fd(&box->netns_fd);
     sp_list_remove(&box->list);
     l->n_boxes--;
+    free(box->request);
     free(box);
 }
 
 static void start_removing(struct sp_launcher *l, struct sp_box *box)
 {
-    if (l->spare == box) {
-        l->spare = NULL;
-        l->spare_at_ms = sp_clock_mono_ms() + SPARE_AGAIN_MS;
-        if (!l->closing)
-            sp_log(SP_LOG_WARN, "launcher.spare_lost", "err=%s", sp_log_quoted(box->fail_text));
-    }
+    if (box->is_spare || box->again)
+        sp_pool_lost(l, box);
     box->state = SP_BOX_REMOVING;
     box->began_ns = sp_clock_mono_ns();
     try_remove(l, box);
@@ -140,6 +149,7 @@ void sp_box_stop(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms)
     uint64_t deadline = sp_clock_mono_ms() + grace_ms + SLACK_MS;
     struct sp_ctl msg;
 
+    forget_request(box);
     if (box->state >= SP_BOX_KILLED ||
         (box->state == SP_BOX_STOPPING && deadline >= box->deadline_ms))
         return;
@@ -167,7 +177,7 @@ static bool may_start(struct sp_launcher *l, const struct sp_launch_msg *msg, st
         (void)sp_error_set(err, SP_ERR_CONFLICT, 0, "there is a sandbox of this id");
         return false;
     }
-    if (l->n_boxes >= SP_BOXES_MAX && !l->spare) {
+    if (l->n_boxes >= SP_BOXES_MAX && !l->pool.count) {
         (void)sp_error_set(err, SP_ERR_LIMIT, 0, "there are %d sandboxes already", SP_BOXES_MAX);
         return false;
     }
@@ -192,8 +202,20 @@ static void give_order(struct sp_launcher *l, struct sp_box *box)
 
     box->state = SP_BOX_STARTING;
     if (sp_box_order(l, box, &err) < 0) {
-        fail_start(box, &err);
+        if (!box->from_pool || (err.sys != -EPIPE && err.sys != -ECONNRESET))
+            fail_start(box, &err); /* else it is dead already, and its pidfd says so next */
         sp_box_kill(l, box);
+    }
+}
+
+/* Sets off its first half; a failure is told when the box has gone. */
+static void begin(struct sp_launcher *l, struct sp_box *box)
+{
+    struct sp_error err = {0};
+
+    if (sp_box_prepare(l, box, &err) < 0) {
+        fail_start(box, &err);
+        start_removing(l, box);
     }
 }
 
@@ -218,35 +240,35 @@ void sp_box_start(struct sp_launcher *l, const struct sp_launch_msg *msg)
         sp_spacesd_failed(l, msg->seq, msg->sandbox, 0, err.kind, err.msg);
         return;
     }
-    box = l->spare ? l->spare : new_box(l);
-    adopt(box, msg);
-    /* The next spare is made when this start is out of the way. */
-    l->spare_at_ms = sp_clock_mono_ms() + SPARE_AFTER_MS;
-    if (l->spare == box) {
-        l->spare = NULL;
-        if (box->state == SP_BOX_WAITING)
-            give_order(l, box);
-    } else if (sp_box_prepare(l, box, &err) < 0) {
-        fail_start(box, &err);
-        start_removing(l, box);
+    box = sp_pool_take(l);
+    if (!box) {
+        box = new_box(l);
+        adopt(box, msg);
+        begin(l, box);
+        return;
     }
+    adopt(box, msg);
+    box->request = sp_new0(struct sp_launch_msg);
+    *box->request = *msg;
+    if (box->state == SP_BOX_WAITING)
+        give_order(l, box);
 }
 
-void sp_box_prepare_spare(struct sp_launcher *l)
+/* A spare that died in the hour of its Space must not cost the Space its start. */
+static void start_again(struct sp_launcher *l, struct sp_box *box)
 {
-    struct sp_error err = {0};
+    struct sp_box *fresh = new_box(l);
 
-    if (!l->spare_at_ms || sp_clock_mono_ms() < l->spare_at_ms)
-        return;
-    l->spare_at_ms = 0;
-    if (l->spare || l->n_boxes >= SP_BOXES_MAX || l->closing ||
-        (!l->allow_weak && !sp_probe_complete(&l->probe)))
-        return;
-    l->spare = new_box(l);
-    if (sp_box_prepare(l, l->spare, &err) < 0) {
-        fail_start(l->spare, &err);
-        start_removing(l, l->spare);
-    }
+    adopt(fresh, box->request);
+    begin(l, fresh);
+}
+
+void sp_box_begin_spare(struct sp_launcher *l)
+{
+    struct sp_box *box = new_box(l);
+
+    box->is_spare = true;
+    begin(l, box);
 }
 
 /* --- workers --- */
@@ -378,6 +400,9 @@ static void on_ready(struct sp_launcher *l, struct sp_box *box, const char *time
 {
     box->state = SP_BOX_RUNNING;
     box->deadline_ms = 0;
+    forget_request(box);
+    if (box->from_pool)
+        sp_pool_served(l);
     if (l->trace)
         sp_log(SP_LOG_INFO, "launcher.trace", "group=%s began=%llu %s ready=%llu", box->cgroup.name,
                (unsigned long long)box->began_ns / 1000, times,
@@ -397,6 +422,8 @@ static void on_message(struct sp_launcher *l, struct sp_box *box, const struct s
             give_order(l, box);
         else
             box->deadline_ms = 0;
+        if (box->is_spare)
+            sp_pool_waiting(l);
         break;
     case SP_CTL_MAP_ME:
         if (box->state == SP_BOX_STARTING)
@@ -454,7 +481,8 @@ void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box)
             worker_exited(l, box, worker->id, -1, SIGKILL);
         }
     }
-    if ((box->start_seq || box == l->spare) && !box->fail_text[0]) {
+    box->again = box->request && box->start_seq && !box->fail_text[0] && !l->closing;
+    if ((box->start_seq || box->is_spare) && !box->fail_text[0]) {
         box->fail_kind = SP_ERR_INTERNAL;
         (void)snprintf(box->fail_text, sizeof(box->fail_text), "pid 1 was killed during set-up");
     }

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/launch.h"
+#include "sandbox/launcher/pool.h"
 #include "sandbox/probe.h"
 #include "sandbox/rootfs.h"
 #include "sandbox/seccomp.h"
@@ -43,8 +44,7 @@ struct sp_launcher {
     uint32_t life;     /* random: keeps group names of two lives apart */
     uint64_t n_groups; /* made in this life: the other half of their names */
 
-    struct sp_box *spare; /* prepared ahead of demand, for no Space yet; or NULL */
-    uint64_t spare_at_ms; /* when to prepare one; 0 = not now */
+    struct sp_pool pool;
 
     struct sp_list boxes;
     unsigned n_boxes;
@@ -54,7 +54,7 @@ struct sp_launcher {
 
 enum sp_box_state {
     SP_BOX_PREPARING, /* pid 1 enters its groups and namespaces */
-    SP_BOX_WAITING,   /* it is ready for a Space: the spare */
+    SP_BOX_WAITING,   /* it is ready for a Space */
     SP_BOX_STARTING,  /* it has its order and sets itself up */
     SP_BOX_RUNNING,
     SP_BOX_STOPPING, /* pid 1 ends the workers */
@@ -70,7 +70,11 @@ struct sp_box_worker {
 struct sp_box {
     struct sp_list list;
     enum sp_box_state state;
-    uint64_t id; /* 0 = the spare */
+    uint64_t id;    /* 0 = a spare */
+    bool is_spare;  /* made ahead of demand, for no Space yet */
+    bool from_pool; /* it was one */
+    bool again;     /* it died of nothing that it said: one more attempt, with a fresh sandbox */
+    struct sp_launch_msg *request; /* kept for that attempt while it starts; or NULL */
     uint64_t space;
     uint64_t start_seq; /* not 0 while SANDBOX_START is unanswered */
     char snapshot[SP_LAUNCH_HASH_LEN + 1];
@@ -116,8 +120,8 @@ void sp_box_on_ctl(struct sp_launcher *l, struct sp_box *box);
 void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box);
 /* Its deadline has come. May free the box. */
 void sp_box_on_time(struct sp_launcher *l, struct sp_box *box);
-/* Prepares a spare when it is time for one. */
-void sp_box_prepare_spare(struct sp_launcher *l);
+/* Makes a sandbox for no Space yet (see pool.h). */
+void sp_box_begin_spare(struct sp_launcher *l);
 
 /* weak.c: argv and environment for a worker that sees the host's folders. */
 int sp_weak_translate(const struct sp_launcher *l, const struct sp_box *box, struct sp_ctl *order,

@@ -36,15 +36,11 @@
 static struct sp_launcher launcher;
 
 static const struct option options[] = {
-    {"socket-fd", required_argument, NULL, 's'},
-    {"state", required_argument, NULL, 'd'},
-    {"sdk", required_argument, NULL, 'k'},
-    {"daemon-uid", required_argument, NULL, 'u'},
-    {"daemon-gid", required_argument, NULL, 'g'},
-    {"state-id", required_argument, NULL, 'i'},
-    {"allow-weak", no_argument, NULL, 'w'},
-    {"doctor", no_argument, NULL, 'D'},
-    {NULL, 0, NULL, 0},
+    {"socket-fd", required_argument, NULL, 's'},  {"state", required_argument, NULL, 'd'},
+    {"sdk", required_argument, NULL, 'k'},        {"daemon-uid", required_argument, NULL, 'u'},
+    {"daemon-gid", required_argument, NULL, 'g'}, {"state-id", required_argument, NULL, 'i'},
+    {"allow-weak", no_argument, NULL, 'w'},       {"pool", required_argument, NULL, 'p'},
+    {"doctor", no_argument, NULL, 'D'},           {NULL, 0, NULL, 0},
 };
 
 static bool is_state_id(const char *text)
@@ -78,6 +74,11 @@ static bool take_option(struct sp_launcher *l, int opt, const char *arg)
     case 'k': return snprintf(l->sdk_path, sizeof(l->sdk_path), "%s", arg) < 400;
     case 'i': (void)snprintf(l->state_id, sizeof(l->state_id), "%s", arg); return is_state_id(arg);
     case 'w': l->allow_weak = true; return true;
+    case 'p':
+        if (!sp_parse_u64(sp_slice_str(arg), SP_POOL_MAX, &n))
+            return false;
+        l->pool.size = (unsigned)n;
+        return true;
     case 'D': exit(sp_launcher_doctor(l->state_path[0] ? l->state_path : NULL));
     default: return false;
     }
@@ -88,6 +89,7 @@ static bool parse(struct sp_launcher *l, int argc, char **argv)
     int opt;
 
     l->sock = -1;
+    l->pool.size = 1;
     l->daemon_uid = (uid_t)-1;
     l->daemon_gid = (gid_t)-1;
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -191,7 +193,7 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
 
 static int poll_timeout(const struct sp_launcher *l)
 {
-    uint64_t first = l->spare_at_ms && !l->closing ? l->spare_at_ms : UINT64_MAX;
+    uint64_t first = sp_pool_next_ms(l);
     uint64_t now = sp_clock_mono_ms();
 
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
@@ -256,7 +258,7 @@ static void turn(struct sp_launcher *l, int timeout)
         return;
     dispatch(l, polls);
     run_deadlines(l);
-    sp_box_prepare_spare(l);
+    sp_pool_fill(l);
 }
 
 /* The daemon is gone: nothing of what we started may stay. */
@@ -290,7 +292,7 @@ int main(int argc, char **argv)
     if (!parse(l, argc, argv)) {
         sp_log(SP_LOG_ERROR, "launcher.usage",
                "expected=\"--socket-fd N --state DIR --sdk DIR --daemon-uid UID --daemon-gid GID "
-               "--state-id HEX16 [--allow-weak]\"");
+               "--state-id HEX16 [--pool N] [--allow-weak]\"");
         return 2;
     }
     if (fcntl(l->sock, F_SETFL, O_NONBLOCK) < 0 || fcntl(l->sock, F_SETFD, FD_CLOEXEC) < 0) {

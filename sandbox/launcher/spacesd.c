@@ -109,7 +109,7 @@ static void hello(struct sp_launcher *l, const struct sp_launch_msg *msg)
     struct sp_launch_msg answer;
 
     l->greeted = true;
-    l->spare_at_ms = sp_clock_mono_ms();
+    sp_pool_start(l);
     sp_launch_msg_init(&answer, SP_LAUNCH_OK);
     answer.seq = msg->seq;
     answer.host.complete = sp_probe_complete(&l->probe);
