@@ -55,7 +55,8 @@ struct sp_init_order {
     char hostname[64];
     char app_dir[512]; /* working folder of workers */
 };
-#define SP_INIT_ORDER_FDS 3 /* snapshot, files, uploads; none without a mount namespace */
+#define SP_INIT_ORDER_FDS     3 /* snapshot, files, uploads; none without a mount namespace */
+#define SP_INIT_ORDER_FDS_MAX 4 /* and /data, where limits.data_bytes is not 0 */
 
 /* When each step of the set-up was over, for SP_LAUNCH_TRACE. */
 struct sp_init_times {

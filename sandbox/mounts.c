@@ -194,6 +194,8 @@ static int put_files(const struct sp_mounts *mounts, struct sp_error *err)
         r = put(mounts->files_fd, "/run/files", err);
     if (r == 0 && mounts->uploads_fd >= 0)
         r = put(mounts->uploads_fd, "/run/files/u", err);
+    if (r == 0 && mounts->data_fd >= 0)
+        r = put(mounts->data_fd, "/run/space/data", err);
     return r;
 }
 

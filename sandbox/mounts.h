@@ -18,6 +18,7 @@ struct sp_mounts {
     int snapshot_fd; /* detached mount: the version's files */
     int files_fd;    /* detached mount: /run/files; -1 = none */
     int uploads_fd;  /* detached mount: /run/files/u, read-only */
+    int data_fd;     /* detached mount: what /data leads into; -1 = none */
     uint64_t layer_bytes;
     uint32_t layer_inodes;
     uint64_t shm_bytes;

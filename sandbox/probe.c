@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/image.h"
 #include "sandbox/init.h"
 #include "sandbox/rootfs.h"
 #include "sandbox/seccomp.h"
@@ -118,6 +119,13 @@ static int try_overlay(void)
     return mount("probe", "l", "overlay", 0, "lowerdir=l,upperdir=u,workdir=w") < 0 ? -errno : 0;
 }
 
+static int try_image(void)
+{
+    struct sp_error err = {0};
+
+    return sp_image_possible(&err);
+}
+
 static int try_seccomp(void)
 {
     struct sp_seccomp filter = {0};
@@ -195,6 +203,9 @@ static const struct {
     {"fixed OOM score", false, 0, try_resource,
      "give spacesd CAP_SYS_RESOURCE. Without it an app can make itself as dear as the daemon when "
      "the whole host is out of memory; the limits of the groups hold"},
+    {"kept storage (/data)", false, 0, try_image,
+     "in a container allow /dev/loop-control and block devices 7:*; install e2fsprogs. Without it "
+     "Spaces cannot have storage"},
     {"writable layer", false, SP_ISOLATE_OVERLAY, try_overlay,
      "load the overlay module. Without it an app's own folder is read-only"},
 };

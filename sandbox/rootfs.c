@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "sandbox/image.h"
 
 #define RO_ATTRS (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
@@ -33,6 +34,7 @@ static const char *const folders[] = {
     "run/files",
     "run/space",
     "run/space/state",
+    "run/space/data",
     "opt",
     "opt/spacekit",
     "var",
@@ -77,6 +79,7 @@ static const struct {
     {"var/tmp", "/tmp"},
     {"var/run", "/run"},
     {"etc/mtab", "/proc/self/mounts"},
+    {"data", "/run/space/data/" SP_IMAGE_FOLDER}, /* leads nowhere in a Space that has none */
     {"dev/fd", "/proc/self/fd"},
     {"dev/stdin", "/proc/self/fd/0"},
     {"dev/stdout", "/proc/self/fd/1"},

@@ -58,7 +58,7 @@ static int raise_loopback(struct sp_error *err)
 static int wait_for_order(const struct sp_init_plan *plan, struct sp_init_order *ret, int *fds,
                           struct sp_error *err)
 {
-    size_t n_fds = 0, wanted = plan->isolate & SP_ISOLATE_MOUNT ? SP_INIT_ORDER_FDS : 0;
+    size_t n_fds = 0, wanted = 0;
     static struct sp_ctl msg;
     int r;
 
@@ -66,9 +66,12 @@ static int wait_for_order(const struct sp_init_plan *plan, struct sp_init_order 
     r = sp_ctl_send(plan->ctl, &msg, NULL, 0);
     if (r == 0)
         r = sp_ctl_recv(plan->ctl, &msg, fds, &n_fds);
+    if (r > 0)
+        memcpy(ret, msg.text, sizeof(*ret));
+    if (r > 0 && (plan->isolate & SP_ISOLATE_MOUNT))
+        wanted = SP_INIT_ORDER_FDS + (ret->limits.data_bytes != 0);
     if (r <= 0 || msg.kind != SP_CTL_ORDER || n_fds != wanted)
         return sp_error_set(err, SP_ERR_INTERNAL, r < 0 ? r : -EPIPE, "wait for a Space");
-    memcpy(ret, msg.text, sizeof(*ret));
     return 0;
 }
 
@@ -79,6 +82,7 @@ static int enter_space(const struct sp_init_plan *plan, const struct sp_init_ord
         .snapshot_fd = fds[0],
         .files_fd = fds[1],
         .uploads_fd = fds[2],
+        .data_fd = fds[3],
         .layer_bytes = order->limits.layer_bytes,
         .layer_inodes = order->limits.layer_inodes,
         .shm_bytes = order->limits.shm_bytes,

@@ -21,6 +21,7 @@
 #include "sandbox/launcher/request.h"
 
 #define START_MAX_MS   20000 /* set-up that takes longer is taken for stuck */
+#define DATA_MAX_MS    60000 /* and a /data that takes longer to make or grow */
 #define SLACK_MS       300   /* pid 1 kills at the end of the grace; after this we do */
 #define REMOVE_POLL_MS 2     /* between two attempts to remove a group that is still emptying */
 #define REMOVE_WARN_MS 5000
@@ -47,6 +48,7 @@ static struct sp_box *new_box(struct sp_launcher *l)
     struct sp_box *box = sp_new0(struct sp_box);
 
     box->pidfd = box->ctl = box->idmap_fd = box->netns_fd = -1;
+    sp_box_data_init(&box->data);
     box->began_ns = sp_clock_mono_ns();
     box->state = SP_BOX_PREPARING;
     box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
@@ -93,6 +95,11 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
 {
     uint64_t now = sp_clock_mono_ms();
 
+    if (box->data.pid) { /* it still has our mount; its end brings us back */
+        sp_box_data_kill(box);
+        box->deadline_ms = 0;
+        return;
+    }
     if (sp_cgroup_remove(&l->groups, &box->cgroup) < 0) {
         sp_cgroup_kill(&l->groups, &box->cgroup);
         if (now - box->began_ns / 1000000 > REMOVE_WARN_MS) {
@@ -110,6 +117,7 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
     sp_auto_fd(&box->ctl);
     sp_auto_fd(&box->idmap_fd);
     sp_auto_fd(&box->netns_fd);
+    sp_box_data_done(&box->data);
     sp_list_remove(&box->list);
     l->n_boxes--;
     free(box->request);
@@ -131,6 +139,7 @@ void sp_box_kill(struct sp_launcher *l, struct sp_box *box)
         return;
     box->state = SP_BOX_KILLED;
     box->deadline_ms = 0;
+    sp_box_data_kill(box);
     if (!(l->isolate & SP_ISOLATE_PID) && box->ctl >= 0) {
         /* Without a pid namespace the others would live on: it kills them itself, then goes. */
         sp_auto_fd(&box->ctl);
@@ -208,6 +217,39 @@ static void give_order(struct sp_launcher *l, struct sp_box *box)
     }
 }
 
+/* pid 1 waits for its order, which waits for /data. */
+static void fetch_or_order(struct sp_launcher *l, struct sp_box *box)
+{
+    struct sp_error err = {0};
+
+    if (!box->limits.data_bytes) {
+        give_order(l, box);
+        return;
+    }
+    box->state = SP_BOX_FETCHING;
+    box->deadline_ms = sp_clock_mono_ms() + DATA_MAX_MS;
+    if (sp_box_data_start(l, box, &err) < 0) {
+        fail_start(box, &err);
+        sp_box_kill(l, box);
+    }
+}
+
+void sp_box_on_data(struct sp_launcher *l, struct sp_box *box)
+{
+    struct sp_error err = {0};
+    int r = sp_box_data_end(box, &err);
+
+    if (box->state == SP_BOX_REMOVING) {
+        box->deadline_ms = sp_clock_mono_ms();
+    } else if (box->state == SP_BOX_FETCHING && r < 0) {
+        fail_start(box, &err);
+        sp_box_kill(l, box);
+    } else if (box->state == SP_BOX_FETCHING) {
+        box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
+        give_order(l, box);
+    }
+}
+
 /* Sets off its first half; a failure is told when the box has gone. */
 static void begin(struct sp_launcher *l, struct sp_box *box)
 {
@@ -251,7 +293,7 @@ void sp_box_start(struct sp_launcher *l, const struct sp_launch_msg *msg)
     box->request = sp_new0(struct sp_launch_msg);
     *box->request = *msg;
     if (box->state == SP_BOX_WAITING)
-        give_order(l, box);
+        fetch_or_order(l, box);
 }
 
 /* A spare that died in the hour of its Space must not cost the Space its start. */
@@ -419,7 +461,7 @@ static void on_message(struct sp_launcher *l, struct sp_box *box, const struct s
             break;
         box->state = SP_BOX_WAITING;
         if (box->id)
-            give_order(l, box);
+            fetch_or_order(l, box);
         else
             box->deadline_ms = 0;
         if (box->is_spare)

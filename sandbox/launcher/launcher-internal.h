@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/launch.h"
+#include "sandbox/launcher/data.h"
 #include "sandbox/launcher/pool.h"
 #include "sandbox/probe.h"
 #include "sandbox/rootfs.h"
@@ -55,6 +56,7 @@ struct sp_launcher {
 enum sp_box_state {
     SP_BOX_PREPARING, /* pid 1 enters its groups and namespaces */
     SP_BOX_WAITING,   /* it is ready for a Space */
+    SP_BOX_FETCHING,  /* a child prepares its /data; the order follows */
     SP_BOX_STARTING,  /* it has its order and sets itself up */
     SP_BOX_RUNNING,
     SP_BOX_STOPPING, /* pid 1 ends the workers */
@@ -87,6 +89,7 @@ struct sp_box {
     ino_t netns_ino; /* which one that is, noted when pid 1 was born */
     struct sp_cgroup cgroup;
     struct sp_launch_limits limits;
+    struct sp_box_data data;
     uint32_t uid_base;    /* 0 = none taken */
     uint64_t deadline_ms; /* 0 = none; what happens then depends on the state */
     struct sp_launch_usage last_usage;
@@ -116,6 +119,8 @@ void sp_box_worker_stop(struct sp_launcher *l, struct sp_box *box, const struct 
 void sp_box_stop(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms);
 void sp_box_kill(struct sp_launcher *l, struct sp_box *box);
 void sp_box_on_ctl(struct sp_launcher *l, struct sp_box *box);
+/* The child that prepares its /data has ended. */
+void sp_box_on_data(struct sp_launcher *l, struct sp_box *box);
 /* pid 1 has ended. */
 void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box);
 /* Its deadline has come. May free the box. */
@@ -133,6 +138,9 @@ int sp_weak_translate(const struct sp_launcher *l, const struct sp_box *box, str
  */
 int sp_box_prepare(struct sp_launcher *l, struct sp_box *box, struct sp_error *err);
 int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err);
+/* A folder of the state folder; made, for the daemon, where it is missing. */
+int sp_state_folder(const struct sp_launcher *l, const char *name, int *ret_fd,
+                    struct sp_error *err);
 void sp_box_trace(const struct sp_launcher *l, const struct sp_box *box, const char *step);
 
 #endif

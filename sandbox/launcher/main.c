@@ -213,7 +213,7 @@ static void run_deadlines(struct sp_launcher *l)
             sp_box_on_time(l, box);
 }
 
-/* The daemon's socket, then two descriptors of each sandbox, in the order of the list. */
+/* The daemon's socket, then three descriptors of each sandbox, in the order of the list. */
 static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
 {
     size_t n = 0;
@@ -225,6 +225,7 @@ static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
         polls[n++] = (struct pollfd){.fd = box->ctl, .events = POLLIN};
         polls[n++] = (struct pollfd){.fd = box->pidfd, .events = POLLIN};
+        polls[n++] = (struct pollfd){.fd = box->data.pidfd, .events = POLLIN};
     }
     return n;
 }
@@ -235,11 +236,13 @@ static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
 
     /* Ends before requests: a stop never waits behind a start. New boxes go to the list's end. */
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
-        bool said = at[0].revents != 0, ended = at[1].revents != 0;
+        bool said = at[0].revents != 0, ended = at[1].revents != 0, fetched = at[2].revents != 0;
 
-        at += 2;
+        at += 3;
         if (said && box->ctl >= 0)
             sp_box_on_ctl(l, box);
+        if (fetched)
+            sp_box_on_data(l, box);
         if (ended)
             sp_box_on_exit(l, box); /* may free it */
     }
@@ -251,7 +254,7 @@ static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
 
 static void turn(struct sp_launcher *l, int timeout)
 {
-    static struct pollfd polls[1 + 2 * SP_BOXES_MAX];
+    static struct pollfd polls[1 + 3 * SP_BOXES_MAX];
     size_t n = fill_polls(l, polls);
 
     if (poll(polls, n, timeout) < 0)

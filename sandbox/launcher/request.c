@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "sandbox/image.h"
 
 #define GRACE_MAX_MS 600000u
 #define ARGC_MAX     256u
@@ -105,8 +106,9 @@ static int check_sandbox_start(const struct sp_launch_msg *msg, struct sp_error 
         return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no network");
     if (msg->sandbox_start.n_gpus != 0)
         return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no GPU");
-    if (msg->sandbox_start.limits.data_bytes != 0)
-        return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no '/data'");
+    if (msg->sandbox_start.limits.data_bytes != 0 &&
+        msg->sandbox_start.limits.data_bytes < SP_IMAGE_LEAST)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "'/data' has at least 16 MiB");
     return check_limits(&msg->sandbox_start.limits, err);
 }
 

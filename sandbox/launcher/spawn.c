@@ -61,6 +61,12 @@ static int open_or_make(const struct sp_launcher *l, int dirfd, const char *name
     return open_folder(dirfd, name, ret_fd, err);
 }
 
+int sp_state_folder(const struct sp_launcher *l, const char *name, int *ret_fd,
+                    struct sp_error *err)
+{
+    return open_or_make(l, l->state_fd, name, ret_fd, err);
+}
+
 static int clone_mount(const struct sp_box *box, int fd, unsigned long long attrs, int *ret,
                        struct sp_error *err)
 {
@@ -269,9 +275,11 @@ int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err
         return r;
     fill_order(l, box, &msg);
     {
-        const int fds[SP_INIT_ORDER_FDS] = {snapshot, files, uploads};
+        const int fds[SP_INIT_ORDER_FDS_MAX] = {snapshot, files, uploads, box->data.mount_fd};
+        size_t n_fds = SP_INIT_ORDER_FDS + (box->data.mount_fd >= 0);
 
-        r = sp_ctl_send(box->ctl, &msg, fds, has_mounts ? SP_INIT_ORDER_FDS : 0);
+        r = sp_ctl_send(box->ctl, &msg, fds, has_mounts ? n_fds : 0);
+        sp_box_data_done(&box->data); /* pid 1 has it */
     }
     sp_box_trace(l, box, "sent");
     return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "give the sandbox its order") : 0;

@@ -102,7 +102,8 @@ class Launcher:
                 f.write(content if isinstance(content, bytes) else content.encode())
             if isinstance(content, bytes):
                 os.chmod(full, 0o755)
-        for folder, _, names in os.walk(os.path.join(self.state)):
+        for folder, folders, names in os.walk(os.path.join(self.state)):
+            folders[:] = [f for f in folders if f != "data"]  # its images are root's
             for each in [folder] + [os.path.join(folder, n) for n in names]:
                 os.chown(each, DAEMON_UID, DAEMON_UID)
 
