@@ -1,4 +1,4 @@
-#include "sandbox/init.h"
+#include "sandbox/init-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,44 +19,15 @@
 #include "sandbox/privs.h"
 #include "sandbox/walk.h"
 
-#define CTL         3
-#define WORKERS_MAX 64
-#define FIRST_TAG   20000u /* groups nobody else has: the tags of workers */
-#define TAGS        40000u
-#define SWEEP_MS    3   /* between two looks for what a dead worker left behind */
-#define SWEEPS_MAX  200 /* then the whole sandbox is ended instead */
-#define FOREVER     UINT64_MAX
+#define CTL        3
+#define FIRST_TAG  20000u /* groups nobody else has: the tags of workers */
+#define TAGS       40000u
+#define SWEEP_MS   3   /* between two looks for what a dead worker left behind */
+#define SWEEPS_MAX 200 /* then the whole sandbox is ended instead */
+#define WORDS_MAX  64  /* of the zygote, before somebody unknown is reaped */
+#define FOREVER    UINT64_MAX
 
-enum worker_state {
-    WORKER_FREE,
-    WORKER_RUNNING,
-    WORKER_STOPPING, /* TERM is sent; killed at `kill_at` */
-    WORKER_SWEEPING, /* its main process is reaped or killed; descendants may live */
-};
-
-struct worker {
-    enum worker_state state;
-    uint64_t id;
-    pid_t pid; /* 0 once reaped */
-    gid_t tag;
-    uint64_t kill_at;
-    unsigned sweeps;
-    int status, signal;
-};
-
-struct init {
-    const struct sp_init_plan *plan;
-    struct sp_init_order order;
-    struct worker workers[WORKERS_MAX];
-    unsigned next_tag;
-    int sigchld;
-    bool has_pid_ns;
-    bool childless; /* waitpid said that nothing is left */
-    bool stopping;
-    uint64_t kill_all_at;
-};
-
-static void tell(enum sp_ctl_kind kind, uint64_t worker, int status, int sig, const char *text)
+void sp_init_tell(enum sp_ctl_kind kind, uint64_t worker, int status, int sig, const char *text)
 {
     static struct sp_ctl msg; /* 4 KiB: not on a stack that a signal may need */
 
@@ -68,17 +39,17 @@ static void tell(enum sp_ctl_kind kind, uint64_t worker, int status, int sig, co
     (void)sp_ctl_send(CTL, &msg, NULL, 0); /* the launcher gone: the next recv ends us */
 }
 
-static struct worker *find(struct init *init, uint64_t id)
+struct worker *sp_init_find(struct init *init, uint64_t id)
 {
-    for (size_t i = 0; i < WORKERS_MAX; i++)
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++)
         if (init->workers[i].state != WORKER_FREE && init->workers[i].id == id)
             return &init->workers[i];
     return NULL;
 }
 
-static struct worker *find_pid(struct init *init, pid_t pid)
+struct worker *sp_init_find_pid(struct init *init, pid_t pid)
 {
-    for (size_t i = 0; i < WORKERS_MAX; i++)
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++)
         if (init->workers[i].state != WORKER_FREE && init->workers[i].pid == pid)
             return &init->workers[i];
     return NULL;
@@ -94,14 +65,14 @@ static void kill_all(const struct init *init, int sig)
     else if (sig == SIGKILL)
         (void)sp_walk_kill_below(getpid());
     else
-        for (size_t i = 0; i < WORKERS_MAX; i++)
+        for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++)
             if (init->workers[i].state != WORKER_FREE && init->workers[i].pid > 0)
                 (void)kill(init->workers[i].pid, sig);
 }
 
 static bool is_alone(const struct init *init, const struct worker *worker)
 {
-    for (size_t i = 0; i < WORKERS_MAX; i++)
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++)
         if (&init->workers[i] != worker &&
             (init->workers[i].state == WORKER_RUNNING || init->workers[i].state == WORKER_STOPPING))
             return false;
@@ -118,10 +89,13 @@ static bool sweep(struct init *init, struct worker *worker)
         kill_all(init, SIGKILL);
         return false;
     }
-    return worker->pid == 0 && sp_walk_kill_tagged(worker->tag) == 0;
+    if (worker->pid > 0)
+        return false;
+    return worker->is_zygote || worker->is_fork ? sp_zygote_sweep(init, worker->tag)
+                                                : sp_walk_kill_tagged(worker->tag) == 0;
 }
 
-static void start_sweep(struct worker *worker)
+void sp_init_start_sweep(struct worker *worker)
 {
     if (worker->pid > 0)
         (void)kill(worker->pid, SIGKILL);
@@ -129,32 +103,61 @@ static void start_sweep(struct worker *worker)
     worker->sweeps = 0;
 }
 
+/*
+ * The next one that has ended; as waitpid. A fork that ends at once has said that it is there: that
+ * is heard before it is reaped.
+ */
+static pid_t next_dead(struct init *init, int *ret_status)
+{
+    siginfo_t info = {0};
+
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return -1;
+    if (info.si_pid == 0)
+        return 0;
+    if (!sp_init_find_pid(init, info.si_pid))
+        for (int i = 0; i < WORDS_MAX && sp_zygote_on_readable(init); i++)
+            ;
+    return waitpid(info.si_pid, ret_status, WNOHANG);
+}
+
 static void reap(struct init *init)
 {
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        struct worker *worker = find_pid(init, pid);
+    while ((pid = next_dead(init, &status)) > 0) {
+        struct worker *worker = sp_init_find_pid(init, pid);
 
         if (!worker)
             continue; /* an orphan that became ours */
         worker->pid = 0;
         worker->status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
         worker->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-        start_sweep(worker);
+        sp_init_start_sweep(worker);
+        if (worker->is_zygote)
+            sp_zygote_lost(init);
     }
     init->childless = pid < 0 && errno == ECHILD;
 }
 
+static void tell_end(const struct worker *worker)
+{
+    if (!worker->is_unanswered)
+        sp_init_tell(SP_CTL_EXITED, worker->id, worker->status, worker->signal, "");
+    else
+        sp_init_tell(SP_CTL_START_FAILED, worker->id, SP_ERR_UNAVAILABLE, 0,
+                     worker->why[0] ? worker->why : "it ended before it was ready");
+}
+
 static void sweep_all(struct init *init)
 {
-    for (size_t i = 0; i < WORKERS_MAX; i++) {
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++) {
         struct worker *worker = &init->workers[i];
 
         if (worker->state != WORKER_SWEEPING || !sweep(init, worker))
             continue;
-        tell(SP_CTL_EXITED, worker->id, worker->status, worker->signal, "");
+        tell_end(worker);
         worker->state = WORKER_FREE;
     }
 }
@@ -269,25 +272,27 @@ static bool has_execed(int report, struct sp_error *err, const char *program)
     return false;
 }
 
-static struct worker *free_worker(struct init *init)
+struct worker *sp_init_free_worker(struct init *init)
 {
-    for (size_t i = 0; i < WORKERS_MAX; i++)
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++)
         if (init->workers[i].state == WORKER_FREE)
             return &init->workers[i];
     return NULL;
 }
 
-static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, struct sp_error *err)
+static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, struct worker **ret,
+                        struct sp_error *err)
 {
     static char *argv[SP_LAUNCH_ARGS_MAX + 1], *env[SP_LAUNCH_ARGS_MAX + 1];
-    struct worker *worker = free_worker(init);
+    struct worker *worker = sp_init_free_worker(init);
     int report[2];
     size_t at = 0;
     pid_t pid;
     bool started;
 
     if (!worker)
-        return sp_error_set(err, SP_ERR_LIMIT, 0, "start a worker: there are %d", WORKERS_MAX);
+        return sp_error_set(err, SP_ERR_LIMIT, 0, "start a worker: there are %d",
+                            SP_INIT_WORKERS_MAX);
     if (msg->argc == 0 || msg->argc > SP_LAUNCH_ARGS_MAX || msg->envc > SP_LAUNCH_ARGS_MAX ||
         msg->args_len > sizeof(msg->text) ||
         !unpack(msg->text, msg->args_len, &at, argv, msg->argc) ||
@@ -297,7 +302,7 @@ static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, s
     if (pipe2(report, O_CLOEXEC) < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "start a worker");
 
-    worker->tag = FIRST_TAG + init->next_tag++ % TAGS;
+    *worker = (struct worker){.tag = FIRST_TAG + init->next_tag++ % TAGS};
     pid = fork();
     if (pid == 0)
         exec_worker(init, worker->tag, argv, env, fds, report[1]);
@@ -315,36 +320,84 @@ static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, s
     worker->state = WORKER_RUNNING;
     worker->id = msg->worker;
     worker->pid = pid;
+    *ret = worker;
+    return 0;
+}
+
+/* A worker whose protocol is the conversation with us; STARTED is said when it can fork. */
+static int start_zygote(struct init *init, struct sp_ctl *msg, const int *fds, struct sp_error *err)
+{
+    struct worker *worker = NULL;
+    int theirs, r;
+
+    if (!init->has_pid_ns)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "a zygote needs a pid namespace");
+    r = sp_zygote_open(init, &theirs, err);
+    if (r < 0)
+        return r;
+    r = start_worker(init, msg, (int[]){theirs, fds[1]}, &worker, err);
+    (void)close(theirs);
+    if (!worker) {
+        sp_zygote_lost(init);
+        return r;
+    }
+    worker->is_zygote = worker->is_unanswered = true;
     return 0;
 }
 
 /* --- orders --- */
 
+static int start_somehow(struct init *init, struct sp_ctl *msg, const int *fds, size_t n_fds,
+                         struct sp_error *err)
+{
+    struct worker *worker;
+    int r;
+
+    if (n_fds != SP_LAUNCH_WORKER_FDS || init->stopping)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "the sandbox is stopping");
+    if (msg->how == SP_LAUNCH_ZYGOTE)
+        return start_zygote(init, msg, fds, err);
+    if (msg->how == SP_LAUNCH_FORK)
+        return sp_zygote_fork(init, msg, fds, err);
+    r = start_worker(init, msg, fds, &worker, err);
+    if (r == 0)
+        sp_init_tell(SP_CTL_STARTED, msg->worker, 0, 0, "");
+    return r;
+}
+
 static void on_worker_start(struct init *init, struct sp_ctl *msg, const int *fds, size_t n_fds)
 {
     struct sp_error err = {0};
 
-    if (n_fds != SP_LAUNCH_WORKER_FDS || init->stopping)
-        tell(SP_CTL_START_FAILED, msg->worker, SP_ERR_UNAVAILABLE, 0, "the sandbox is stopping");
-    else if (start_worker(init, msg, fds, &err) < 0)
-        tell(SP_CTL_START_FAILED, msg->worker, (int)err.kind, 0, err.msg);
-    else
-        tell(SP_CTL_STARTED, msg->worker, 0, 0, "");
+    if (start_somehow(init, msg, fds, n_fds, &err) < 0)
+        sp_init_tell(SP_CTL_START_FAILED, msg->worker, (int)err.kind, 0, err.msg);
     for (size_t i = 0; i < n_fds; i++)
         (void)close(fds[i]);
 }
 
-static void on_worker_stop(struct init *init, const struct sp_ctl *msg)
+void sp_init_stop_worker(struct worker *worker, uint32_t grace_ms)
 {
-    struct worker *worker = find(init, msg->worker);
-    uint64_t kill_at = sp_clock_mono_ms() + msg->grace_ms;
+    uint64_t kill_at = sp_clock_mono_ms() + grace_ms;
 
-    if (!worker || worker->state == WORKER_SWEEPING)
+    if (worker->state == WORKER_SWEEPING)
         return; /* its end is on its way */
+    if (worker->state == WORKER_FORKING) {
+        worker->is_unwanted = true;
+        worker->grace_ms = grace_ms;
+        return;
+    }
     if (worker->state == WORKER_RUNNING || kill_at < worker->kill_at)
         worker->kill_at = kill_at;
     worker->state = WORKER_STOPPING;
     (void)kill(worker->pid, SIGTERM);
+}
+
+static void on_worker_stop(struct init *init, const struct sp_ctl *msg)
+{
+    struct worker *worker = sp_init_find(init, msg->worker);
+
+    if (worker)
+        sp_init_stop_worker(worker, msg->grace_ms);
 }
 
 static void on_stop(struct init *init, const struct sp_ctl *msg)
@@ -391,10 +444,12 @@ static uint64_t next_deadline(const struct init *init)
 {
     uint64_t at = init->stopping ? init->kill_all_at : FOREVER;
 
-    for (size_t i = 0; i < WORKERS_MAX; i++) {
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++) {
         if (init->workers[i].state == WORKER_SWEEPING)
             return sp_clock_mono_ms() + SWEEP_MS;
-        if (init->workers[i].state == WORKER_STOPPING && init->workers[i].kill_at < at)
+        if ((init->workers[i].state == WORKER_STOPPING ||
+             init->workers[i].state == WORKER_FORKING) &&
+            init->workers[i].kill_at < at)
             at = init->workers[i].kill_at;
     }
     return at;
@@ -404,9 +459,10 @@ static void on_time(struct init *init)
 {
     uint64_t now = sp_clock_mono_ms();
 
-    for (size_t i = 0; i < WORKERS_MAX; i++)
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++)
         if (init->workers[i].state == WORKER_STOPPING && now >= init->workers[i].kill_at)
-            start_sweep(&init->workers[i]);
+            sp_init_start_sweep(&init->workers[i]);
+    sp_zygote_on_time(init, now);
     if (init->stopping && now >= init->kill_all_at) {
         kill_all(init, SIGKILL);
         init->kill_all_at = now + SWEEP_MS;
@@ -416,8 +472,9 @@ static void on_time(struct init *init)
 static void __attribute__((noreturn)) serve(struct init *init)
 {
     for (;;) {
-        struct pollfd polled[2] = {{.fd = CTL, .events = POLLIN},
-                                   {.fd = init->sigchld, .events = POLLIN}};
+        struct pollfd polled[3] = {{.fd = CTL, .events = POLLIN},
+                                   {.fd = init->sigchld, .events = POLLIN},
+                                   {.fd = init->zygote, .events = POLLIN}};
         struct signalfd_siginfo info;
         uint64_t at, now;
 
@@ -428,9 +485,11 @@ static void __attribute__((noreturn)) serve(struct init *init)
 
         at = next_deadline(init);
         now = sp_clock_mono_ms();
-        (void)poll(polled, 2, at == FOREVER ? -1 : at > now ? (int)(at - now) : 0);
+        (void)poll(polled, 3, at == FOREVER ? -1 : at > now ? (int)(at - now) : 0);
         if (polled[1].revents)
             (void)!read(init->sigchld, &info, sizeof(info));
+        if (polled[2].revents)
+            (void)sp_zygote_on_readable(init);
         if (polled[0].revents)
             on_ctl(init);
         on_time(init);
@@ -471,6 +530,7 @@ void sp_init_run(const struct sp_init_plan *plan)
     }
     init.plan = plan;
     init.childless = true;
+    init.zygote = -1;
     init.has_pid_ns = getpid() == 1 && (plan->isolate & SP_ISOLATE_PID);
     (void)sigemptyset(&chld);
     (void)sigaddset(&chld, SIGCHLD);
@@ -478,6 +538,6 @@ void sp_init_run(const struct sp_init_plan *plan)
     init.sigchld = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
     if (init.sigchld < 0)
         _exit(1);
-    tell(SP_CTL_READY, 0, 0, 0, format_times(plan->times));
+    sp_init_tell(SP_CTL_READY, 0, 0, 0, format_times(plan->times));
     serve(&init);
 }

@@ -61,8 +61,13 @@ enum sp_launch_network {
 /* How WORKER_START makes the process. */
 enum sp_launch_how {
     SP_LAUNCH_EXEC,   /* execs argv */
-    SP_LAUNCH_ZYGOTE, /* execs argv as the zygote of the sandbox: at most one */
-    SP_LAUNCH_FORK,   /* forks the zygote; argv and environment go to the child as words */
+    /*
+     * Execs argv as the zygote of the sandbox: at most one. OK comes when it is ready to fork,
+     * FAILED with its reason when it will not. Its fd 3 is a socket to pid 1 instead of the first
+     * descriptor; docs/worker-protocol.md, "Zygote".
+     */
+    SP_LAUNCH_ZYGOTE,
+    SP_LAUNCH_FORK, /* forks the zygote; argv and environment go to the child as words */
 };
 
 /* 0 in a field means "the least that works", never "no limit". */

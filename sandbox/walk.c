@@ -132,3 +132,75 @@ unsigned sp_walk_kill_below(pid_t ancestor)
     }
     return found;
 }
+
+bool sp_walk_is_child(pid_t pid, pid_t parent, gid_t tag)
+{
+    SP_AUTO_FD int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct proc proc;
+    char name[16];
+
+    (void)snprintf(name, sizeof(name), "%d", (int)pid);
+    return proc_fd >= 0 && read_proc(proc_fd, name, tag, &proc) && proc.parent == parent &&
+           (!tag || proc.is_tagged);
+}
+
+/* --- orphans --- */
+
+enum kin { KIN_KEPT, KIN_ORPHAN, KIN_UNKNOWN };
+
+static const struct proc *find_proc(const struct proc *list, size_t n, pid_t pid)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].pid == pid)
+            return &list[i];
+    return NULL;
+}
+
+static bool is_keeper(pid_t pid, const pid_t *keepers, size_t n_keepers)
+{
+    for (size_t i = 0; i < n_keepers; i++)
+        if (keepers[i] == pid)
+            return true;
+    return false;
+}
+
+/*
+ * The list is not of one moment: a parent may have ended between its children's line and its own.
+ * Its children have another parent by then, perhaps a keeper, so nothing is known about them.
+ */
+static enum kin kin_of(const struct proc *list, size_t n, const struct proc *proc,
+                       const pid_t *keepers, size_t n_keepers)
+{
+    pid_t root = getpid();
+
+    for (size_t depth = 0; depth <= n; depth++) {
+        if (is_keeper(proc->pid, keepers, n_keepers))
+            return KIN_KEPT;
+        if (proc->parent == root || proc->parent == 0)
+            return KIN_ORPHAN;
+        proc = find_proc(list, n, proc->parent);
+        if (!proc || proc->is_zombie)
+            return KIN_UNKNOWN;
+    }
+    return KIN_UNKNOWN; /* a circle of lines that are not of one moment */
+}
+
+unsigned sp_walk_kill_orphans(gid_t tag, const pid_t *keepers, size_t n_keepers)
+{
+    SP_AUTO_FREE struct proc *list = NULL;
+    unsigned found = 0;
+    size_t n;
+
+    list = read_all(tag, &n);
+    for (size_t i = 0; i < n; i++) {
+        enum kin kin;
+
+        if (!list[i].is_tagged || list[i].is_zombie || list[i].pid <= 1)
+            continue;
+        kin = kin_of(list, n, &list[i], keepers, n_keepers);
+        if (kin == KIN_ORPHAN)
+            (void)kill(list[i].pid, SIGKILL);
+        found += kin != KIN_KEPT;
+    }
+    return found;
+}

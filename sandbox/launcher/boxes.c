@@ -347,6 +347,7 @@ void sp_box_worker_start(struct sp_launcher *l, struct sp_box *box, const struct
     }
     sp_ctl_init(&order, SP_CTL_WORKER_START);
     order.worker = msg->worker;
+    order.how = msg->worker_start.how;
     order.argc = msg->worker_start.argc;
     order.envc = msg->worker_start.envc;
     order.args_len = msg->worker_start.args_len;

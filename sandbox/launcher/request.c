@@ -128,8 +128,9 @@ static int check_worker_start(const struct sp_launch_msg *msg, struct sp_error *
     if (strings != msg->worker_start.argc + msg->worker_start.envc)
         return sp_error_set(err, SP_ERR_INVALID, 0, "%u strings where %u are announced", strings,
                             msg->worker_start.argc + msg->worker_start.envc);
-    if (msg->worker_start.how != SP_LAUNCH_EXEC)
-        return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no zygote");
+    if (msg->worker_start.how > SP_LAUNCH_FORK)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "unknown way to start a worker: %u",
+                            msg->worker_start.how);
     if (msg->worker_start.args[0] != '/')
         return sp_error_set(err, SP_ERR_INVALID, 0, "program is not an absolute path");
     return 0;

@@ -1,4 +1,5 @@
 """Entry point of a worker: `python3 worker.py`, started with the app's folder as cwd.
+`python3 worker.py --zygote app.py` becomes the zygote that workers are forked from.
 
 The folder that this file is in may be mounted anywhere and read-only. The app comes first on
 sys.path so that its modules win; ours come last so that a real `gradio` beside the app wins too.
@@ -17,9 +18,14 @@ def main():
         del sys.path[0]
     sys.path.insert(0, os.getcwd())
     sys.path += [HERE, os.path.join(HERE, "spacekit", "compat")]
-    from spacekit import worker
+    if sys.argv[1:2] == ["--zygote"]:
+        from spacekit import zygote
 
-    worker.run()
+        zygote.run(sys.argv[2])
+    else:
+        from spacekit import worker
+
+        worker.run()
 
 
 if __name__ == "__main__":

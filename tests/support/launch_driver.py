@@ -188,14 +188,15 @@ class Launcher:
         strings = b"".join(a.encode() + b"\0" for a in list(argv) + list(env))
         return struct.pack("<IIII", len(argv), len(env), len(strings), how) + strings
 
-    def worker(self, sandbox, argv, env=("PATH=/usr/bin:/bin", "HOME=/home/user", "LANG=C.UTF-8")):
+    def worker(self, sandbox, argv, env=("PATH=/usr/bin:/bin", "HOME=/home/user", "LANG=C.UTF-8"),
+               how=EXEC):
         """Starts a program; returns its worker id. `self.logs[id]` reads what it prints."""
         self.next_id += 1
         ident = self.next_id
         ours, theirs = socket.socketpair()
         log_read, log_write = os.pipe()
         try:
-            message = self.ask(WORKER_START, body=self.worker_body(argv, env), sandbox=sandbox,
+            message = self.ask(WORKER_START, body=self.worker_body(argv, env, how), sandbox=sandbox,
                                worker=ident, fds=[theirs.fileno(), log_write])
         finally:
             theirs.close()
