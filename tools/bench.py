@@ -183,25 +183,20 @@ def bench_noise(options, bars):
 
 
 def bench_start(options, bars):
-    """Cold start of a sandbox beside a plain process and bubblewrap"""
+    """Cold start of a sandbox beside a plain process, bubblewrap and crun"""
     if os.geteuid() != 0:
         return ["Needs root: not measured."]
     done = subprocess.run(["/usr/bin/python3", "tests/bench/bench_start.py", "--build", options.build, "--rounds",
                            str(options.rounds * 8)], check=True, capture_output=True, text=True)
-    text = done.stdout.splitlines()
-    results = [json.loads(line) for line in text if line.startswith("{")]
-    lines = ["| what | ours, prepared sandbox, ms | ours, none prepared, ms | plain process, ms | bubblewrap, ms | prepared to bubblewrap |",
-             "|---|---|---|---|---|---|"]
-    for r in results:
-        lines.append(f"| {r['what']} | {r['spare_ms']:.1f} | {r['cold_ms']:.1f} | {r['plain_ms']:.1f} | {r['bwrap_ms']:.1f} | "
-                     f"{r['spare_to_bwrap']:.2f} |")
-    lines += ["", "Ours includes CPU, memory and process limits; bubblewrap sets none. Where our time goes, by the launcher's own clock:", "",
-              "```", *(line for line in text if not line.startswith("{")), "```"]
-    pool_us = [int(line.split()[0]) for line in text if line.endswith("  sum")]
-    bars.add("sandbox with limits from the pool, order to ready", pool_us[0] / 1000, 3, 1.5, "ms")
-    lines += ["", "The bar of 1.2x bubblewrap is for a cold sandbox without limits or on cgroup v2; with the limits of a hybrid host "
-              "there is none yet: attaching to v1 groups takes most of the time."]
-    return lines
+    lines = done.stdout.splitlines()
+    results = [json.loads(line) for line in lines if line.startswith("{")]
+    echo = results[0]
+    bars.add("program in a sandbox with limits from the pool, request to main()", echo["pool_ms"], 3, 1.5, "ms")
+    if "bwrap_ms" in echo:
+        bars.add("cold sandbox without limits to main(), of bubblewrap's time", echo["bare_to_bwrap"], 1.2, 1, "x")
+    if "crun_ms" in echo:
+        bars.add("the same, of crun's time", echo["bare_to_crun"], 0.6, 0.6, "x")
+    return [line for line in lines if not line.startswith("{")]
 
 
 def bench_parts(options, _):
