@@ -94,7 +94,7 @@ static pid_t start_holder(struct sp_error *err)
     return pid;
 }
 
-int sp_userns_for_mount(uid_t uid, gid_t gid, uint32_t base, int *ret_fd, struct sp_error *err)
+int sp_userns_for_mount(uid_t uid, gid_t gid, uint32_t app, int *ret_fd, struct sp_error *err)
 {
     pid_t pid = start_holder(err);
     char text[64];
@@ -102,9 +102,9 @@ int sp_userns_for_mount(uid_t uid, gid_t gid, uint32_t base, int *ret_fd, struct
 
     if (pid < 0)
         return err ? err->sys : -EPERM;
-    (void)snprintf(text, sizeof(text), "%u %u 1\n", uid, base + SP_USERNS_APP);
+    (void)snprintf(text, sizeof(text), "%u %u 1\n", uid, app);
     r = write_map(pid, "uid_map", text, err);
-    (void)snprintf(text, sizeof(text), "%u %u 1\n", gid, base + SP_USERNS_APP);
+    (void)snprintf(text, sizeof(text), "%u %u 1\n", gid, app);
     if (r == 0)
         r = write_map(pid, "gid_map", text, err);
     (void)snprintf(text, sizeof(text), "/proc/%d/ns/user", (int)pid);

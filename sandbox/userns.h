@@ -39,8 +39,8 @@ int sp_userns_map(pid_t pid, uint32_t base, uid_t app_is_uid, gid_t app_is_gid,
 
 /*
  * A user namespace for mount_setattr(MOUNT_ATTR_IDMAP): what belongs to uid:gid on disk belongs to
- * the app (base + 1000) through the mount. No process lives in it.
+ * `app`, the id outside of who runs the app, through the mount. No process lives in it.
  */
-int sp_userns_for_mount(uid_t uid, gid_t gid, uint32_t base, int *ret_fd, struct sp_error *err);
+int sp_userns_for_mount(uid_t uid, gid_t gid, uint32_t app, int *ret_fd, struct sp_error *err);
 
 #endif

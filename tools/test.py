@@ -36,6 +36,8 @@ def suites(build, only_unit):
         python += glob.glob("tests/e2e/test_*.py")
     for path in sorted(python):
         yield Suite(path, [PYTHON, "tests/support/tap.py", path], 600, {"BUILD": build})
+    if not only_unit:
+        yield Suite("tests/escape", [PYTHON, "tests/escape/run.py", build], 300)
     node = sorted(glob.glob("web/test/*.test.*"))
     if not only_unit:
         node += sorted(glob.glob("web/test/browser/*.test.*")) + sorted(glob.glob("tests/e2e/*.test.mjs"))

@@ -48,13 +48,14 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 
 # --- targets ----------------------------------------------------------------------------------------------
 
-.PHONY: help deps run install clean test unit check asan tsan fuzz bench bench-docs fmt fmt-check lint docs cover test-bins
+.PHONY: help deps run install clean test escape unit check asan tsan fuzz bench bench-docs fmt fmt-check lint docs cover test-bins
 
 help:
 	@echo "make             build spacesd, spaces, the launcher and the page into $(BUILD)/"
 	@echo "make deps        install the Debian packages that are missing (asks first)"
 	@echo "make run         serve the examples on http://127.0.0.1:7860 (LISTEN=ADDR:PORT)"
 	@echo "make test        every test this machine can run (T=text picks, REQUIRE=a,b forbids skips)"
+	@echo "make escape      attacks from inside of real sandboxes (T=text picks; WRITE=1 writes docs/escape.md)"
 	@echo "make unit        the tests that need seconds and no privileges"
 	@echo "make check       what must pass before a push: fmt-check lint test asan fuzz"
 	@echo "make asan tsan   unit and end-to-end tests under sanitizers"
@@ -80,6 +81,9 @@ test-bins: $(UNIT_BIN)
 test: deps
 	@$(MAKE) --no-print-directory build test-bins FAULTS=1 BUILD=$(BUILD)-test
 	@$(PYTHON) tools/test.py $(BUILD)-test --only "$(T)" --require "$(REQUIRE)"
+
+escape: build
+	@$(PYTHON) tests/escape/run.py $(BUILD) $(if $(WRITE),--write)
 
 unit:
 	@$(MAKE) --no-print-directory build test-bins FAULTS=1 BUILD=$(BUILD)-test

@@ -32,7 +32,8 @@ struct sp_launcher {
     char state_id[17];
     char state_path[512], sdk_path[512]; /* for the weakest mode only: see weak.c */
     bool allow_weak;
-    bool trace; /* SP_LAUNCH_TRACE=1: where the time of a start goes */
+    bool root_inside; /* --run-as-root-inside */
+    bool trace;       /* SP_LAUNCH_TRACE=1: where the time of a start goes */
     bool greeted;
     bool closing; /* the daemon is gone */
 

@@ -36,11 +36,22 @@
 static struct sp_launcher launcher;
 
 static const struct option options[] = {
-    {"socket-fd", required_argument, NULL, 's'},  {"state", required_argument, NULL, 'd'},
-    {"sdk", required_argument, NULL, 'k'},        {"daemon-uid", required_argument, NULL, 'u'},
-    {"daemon-gid", required_argument, NULL, 'g'}, {"state-id", required_argument, NULL, 'i'},
-    {"allow-weak", no_argument, NULL, 'w'},       {"pool", required_argument, NULL, 'p'},
-    {"doctor", no_argument, NULL, 'D'},           {NULL, 0, NULL, 0},
+    {"socket-fd", required_argument, NULL, 's'},
+    {"state", required_argument, NULL, 'd'},
+    {"sdk", required_argument, NULL, 'k'},
+    {"daemon-uid", required_argument, NULL, 'u'},
+    {"daemon-gid", required_argument, NULL, 'g'},
+    {"state-id", required_argument, NULL, 'i'},
+    {"allow-weak", no_argument, NULL, 'w'},
+    {"pool", required_argument, NULL, 'p'},
+    {"doctor", no_argument, NULL, 'D'},
+    /*
+     * For the escape tests: apps run as uid 0 of their user namespace, still without capabilities,
+     * so that the walls are tried without the one that an ordinary uid is. No request can ask for
+     * it.
+     */
+    {"run-as-root-inside", no_argument, NULL, 'r'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool is_state_id(const char *text)
@@ -79,6 +90,7 @@ static bool take_option(struct sp_launcher *l, int opt, const char *arg)
             return false;
         l->pool.size = (unsigned)n;
         return true;
+    case 'r': l->root_inside = true; return true;
     case 'D': exit(sp_launcher_doctor(l->state_path[0] ? l->state_path : NULL));
     default: return false;
     }
@@ -171,6 +183,9 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
     l->isolate = sp_probe_isolate(&l->probe);
     if (!has_groups)
         l->isolate &= ~(unsigned)SP_ISOLATE_LIMITS;
+    if (l->root_inside && !(l->isolate & SP_ISOLATE_USER && l->isolate & SP_ISOLATE_IDMAP))
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
+                            "--run-as-root-inside needs user namespaces and idmapped mounts");
 
     r = sp_privs_keep_launcher(err);
     if (r == 0)
@@ -293,9 +308,10 @@ int main(int argc, char **argv)
 
     sp_log_set_program("launcher");
     if (!parse(l, argc, argv)) {
-        sp_log(SP_LOG_ERROR, "launcher.usage",
-               "expected=\"--socket-fd N --state DIR --sdk DIR --daemon-uid UID --daemon-gid GID "
-               "--state-id HEX16 [--pool N] [--allow-weak]\"");
+        sp_log(
+            SP_LOG_ERROR, "launcher.usage",
+            "expected=\"--socket-fd N --state DIR --sdk DIR --daemon-uid UID --daemon-gid GID "
+            "--state-id HEX16 [--pool N] [--allow-weak] [--run-as-root-inside (for tests only)]\"");
         return 2;
     }
     if (fcntl(l->sock, F_SETFL, O_NONBLOCK) < 0 || fcntl(l->sock, F_SETFD, FD_CLOEXEC) < 0) {

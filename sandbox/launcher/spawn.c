@@ -125,6 +125,12 @@ static int make_group(struct sp_launcher *l, struct sp_box *box, struct sp_error
     return sp_cgroup_create(&l->groups, name, &box->cgroup, err);
 }
 
+/* Who runs the app, as seen inside. */
+static uint32_t app_inside(const struct sp_launcher *l)
+{
+    return l->root_inside ? 0 : SP_USERNS_APP;
+}
+
 /* Where mounts have no ids of their own, the app's id 1000 is the daemon's id outside. */
 static bool is_app_the_daemon(const struct sp_launcher *l)
 {
@@ -143,10 +149,10 @@ static void fill_plan(const struct sp_launcher *l, const struct sp_box *box, int
     plan->at = l->rootfs.at;
     plan->cgroup = &box->cgroup;
     plan->seccomp = &l->seccomp;
-    plan->mount_uid = same ? l->daemon_uid : box->uid_base + SP_USERNS_APP;
-    plan->mount_gid = same ? l->daemon_gid : box->uid_base + SP_USERNS_APP;
-    plan->app_uid = has_user ? SP_USERNS_APP : l->daemon_uid;
-    plan->app_gid = has_user ? SP_USERNS_APP : l->daemon_gid;
+    plan->mount_uid = same ? l->daemon_uid : box->uid_base + app_inside(l);
+    plan->mount_gid = same ? l->daemon_gid : box->uid_base + app_inside(l);
+    plan->app_uid = has_user ? app_inside(l) : l->daemon_uid;
+    plan->app_gid = has_user ? app_inside(l) : l->daemon_gid;
 }
 
 static uint64_t clone_flags(unsigned isolate)
@@ -226,7 +232,8 @@ int sp_box_prepare(struct sp_launcher *l, struct sp_box *box, struct sp_error *e
         return sp_error_set(err, SP_ERR_LIMIT, 0, "all %u ranges of user ids are taken",
                             SP_USERNS_SLOTS);
     if (l->isolate & SP_ISOLATE_IDMAP)
-        r = sp_userns_for_mount(l->daemon_uid, l->daemon_gid, box->uid_base, &box->idmap_fd, err);
+        r = sp_userns_for_mount(l->daemon_uid, l->daemon_gid, box->uid_base + app_inside(l),
+                                &box->idmap_fd, err);
     if (r == 0)
         r = make_group(l, box, err);
     sp_box_trace(l, box, "group_made");
