@@ -45,6 +45,11 @@ static const struct sp_cli_option delete_options[] = {
     END_OF_OPTIONS,
 };
 
+static const struct sp_cli_option storage_options[] = {
+    {'y', "yes", NULL, "with none: delete without asking"},
+    END_OF_OPTIONS,
+};
+
 static const struct sp_cli_option duplicate_options[] = {
     {0, "public", NULL, "the copy is for everybody; without this it is yours alone"},
     {'w', "wait", NULL, "wait until the copy is RUNNING; fail with its reason otherwise"},
@@ -82,6 +87,22 @@ const struct sp_cli_command sp_cli_commands[] = {
      true, sp_cli_cmd_duplicate, duplicate_options},
     {"visibility", "OWNER/NAME public|private", "say who may see and use the Space", NULL, true,
      sp_cli_cmd_visibility, NULL},
+    {"hardware", "OWNER/NAME [FLAVOR]", "show or choose what the Space runs on",
+     "Without FLAVOR it lists what this host offers. A Space that runs starts anew.", true,
+     sp_cli_cmd_hardware, NULL},
+    {"storage", "OWNER/NAME [small|medium|large|none]",
+     "show or choose the size of /data, which is kept between starts",
+     "It grows and is never made smaller; none deletes it with all that is in it. A Space that "
+     "runs starts anew.",
+     true, sp_cli_cmd_storage, storage_options},
+    {"network", "OWNER/NAME [none|outbound|allow-list] [NAMES]",
+     "show or choose what the app may reach",
+     "NAMES are the host names of an allow-list, divided by commas: pypi.org,*.example.org. A "
+     "Space that runs starts anew.",
+     true, sp_cli_cmd_network, NULL},
+    {"sleep", "OWNER/NAME [SECONDS|never]",
+     "show or choose after how long without a visitor the Space is held still",
+     "It keeps its memory and wakes with the next visit.", true, sp_cli_cmd_sleep, NULL},
     {"user add", "NAME", "add a user; prints a login link and a token",
      "The token is shown this once. For operators.", true, sp_cli_cmd_user_add, NULL},
     {"user ls", "", "list the users", "For operators.", true, sp_cli_cmd_user_ls, NULL},

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "runtime/flavors.h"
 #include "runtime/server/address.h"
 
 #define KIB      (1ull << 10)
@@ -54,6 +55,14 @@ static int check_url(const char *text, struct sp_error *err)
         return 0;
     return sp_error_set(err, SP_ERR_INVALID, 0,
                         "expected a URL such as https://spaces.example.org");
+}
+
+static int check_flavors(const char *text, struct sp_error *err)
+{
+    struct sp_flavor flavors[SP_FLAVORS_MAX];
+    size_t n;
+
+    return sp_flavors_parse(text, flavors, &n, err);
 }
 
 static int check_networks(const char *text, struct sp_error *err)
@@ -170,6 +179,27 @@ const struct sp_config_row sp_config_rows[] = {
     {"space.nofile", SP_CONFIG_INT, "1024", 32, 1048576, NULL, NULL,
      "Open files of one process in a Space", NULL,
      "test_what_an_app_uses_ends_at_the_settings_of_spaces"},
+    {"space.flavors", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
+     "Hardware that a Space may ask for beside cpu-basic, such as: cpu-small cpu=500 memory=1G; "
+     "cpu-upgrade cpu=8000 memory=32G. Keys: cpu, memory, layer, shm, pids, gpus, gpu, gpu_memory; "
+     "what is not said is as in the other space settings",
+     check_flavors, NULL},
+    {"storage.small", SP_CONFIG_SIZE, "1G", 16 * MIB, 16 * TIB, NULL, NULL,
+     "Size of /data with the storage tier 'small'; existing ones grow with it", NULL,
+     "test_bytes_in_data_end_and_another_space_goes_on"},
+    {"storage.medium", SP_CONFIG_SIZE, "10G", 16 * MIB, 16 * TIB, NULL, NULL,
+     "Size of /data with the storage tier 'medium'", NULL,
+     "test_storage_grows_by_tier_and_keeps_what_is_in_it"},
+    {"storage.large", SP_CONFIG_SIZE, "100G", 16 * MIB, 16 * TIB, NULL, NULL,
+     "Size of /data with the storage tier 'large'", NULL,
+     "test_storage_grows_by_tier_and_keeps_what_is_in_it"},
+    {"storage.bytes_per_file", SP_CONFIG_SIZE, "16k", 4 * KIB, GIB, NULL, NULL,
+     "One file or folder in /data for so many bytes of its size; fixed when it is made", NULL,
+     "test_files_in_data_end"},
+    {"space.freeze_after", SP_CONFIG_DURATION, "0", 0, 365 * DAY, NULL, NULL,
+     "A Space that nobody has used for so long is held still, with its memory, until the next "
+     "visit; 0: never. A Space's own sleep time goes before it",
+     NULL, NULL},
     {"space.start_timeout", SP_CONFIG_DURATION, "5m", SECOND, DAY, NULL, NULL,
      "From the start of an app to its being ready", NULL,
      "test_an_app_that_says_nothing_is_ended_after_the_start_timeout"},

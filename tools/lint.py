@@ -28,7 +28,7 @@ ARROWS = {
     "cli": {"cli", "ui-protocol", "base"},
 }
 # What the rooms of runtime/ may take from the floor that they stand on; the rest of it stands on them.
-RUNTIME_FLOOR = {"runtime/config.h", "runtime/config-internal.h", "runtime/metrics.h", "runtime/loop.h"}
+RUNTIME_FLOOR = {"runtime/config.h", "runtime/config-internal.h", "runtime/metrics.h", "runtime/loop.h", "runtime/flavors.h"}
 # A library belongs to the folders (or files) that style says.
 LIBRARIES = {
     "uv.h": r"runtime/", "sqlite3.h": r"runtime/state/store",

@@ -72,19 +72,17 @@ static json_t *usage_json(struct sp_space *space)
 
 json_t *sp_space_runtime_json(struct sp_exchange *ex, struct sp_space *space)
 {
-    struct sp_launch_limits limits;
+    json_t *doc =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:i}, s:o}", "stage",
+                  sp_stage_to_string(space->stage), "reason", space->reason, "since",
+                  time_json(space->since_ms), "usage", usage_json(space), "startMs",
+                  space->serving ? json_integer((json_int_t)sp_instance_start_ms(space->serving))
+                                 : json_null(),
+                  "replicas", "current", space->serving ? 1 : 0, "failed",
+                  failure_json(space, sp_gate_user(ex)));
 
-    sp_instance_limits(sp_daemon_of(ex)->config, &limits);
-    return json_pack("{s:s, s:s, s:o, s:{s:s}, s:{s:I, s:I, s:I}, s:o, s:o, s:{s:i}, s:o}", "stage",
-                     sp_stage_to_string(space->stage), "reason", space->reason, "since",
-                     time_json(space->since_ms), "hardware", "current", "cpu-basic", "limits",
-                     "cpu_millis", (json_int_t)limits.cpu_millis, "memory_bytes",
-                     (json_int_t)limits.memory_bytes, "pids", (json_int_t)limits.pids, "usage",
-                     usage_json(space), "startMs",
-                     space->serving ? json_integer((json_int_t)sp_instance_start_ms(space->serving))
-                                    : json_null(),
-                     "replicas", "current", space->serving ? 1 : 0, "failed",
-                     failure_json(space, sp_gate_user(ex)));
+    sp_space_resources_to_json(ex, space, doc);
+    return doc;
 }
 
 static json_t *queue_json(struct sp_exchange *ex, const struct sp_space *space)

@@ -26,6 +26,12 @@ sp_handler_fn sp_api_space_list, sp_api_space_show, sp_api_space_restart, sp_api
 json_t *sp_space_to_json(struct sp_exchange *ex, struct sp_space *space);
 json_t *sp_space_runtime_json(struct sp_exchange *ex, struct sp_space *space);
 
+/* api_resources.c */
+sp_handler_fn sp_api_hardware_list, sp_api_space_hardware, sp_api_space_sleeptime,
+    sp_api_space_storage, sp_api_space_storage_delete, sp_api_space_network;
+/* Adds hardware, limits, storage, gcTimeout and network to the runtime document. */
+void sp_space_resources_to_json(struct sp_exchange *ex, const struct sp_space *space, json_t *doc);
+
 /* api_deploy.c */
 sp_handler_fn sp_api_space_deploy;
 

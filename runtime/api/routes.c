@@ -21,6 +21,7 @@ const struct sp_route sp_routes[] = {
 
     /* Spaces */
     {"GET", "/api/spaces", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_api_space_list},
+    {"GET", "/api/spaces/hardware", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_api_hardware_list},
     {"GET", S, SP_ACCESS_SPACE_READ, SP_BODY_NONE, NULL, sp_api_space_show},
     {"DELETE", S, SP_ACCESS_SPACE_WRITE, SP_BODY_NONE, NULL, sp_api_space_delete},
     {"DELETE", "/api/repos/delete", SP_ACCESS_SIGNED_IN, SP_BODY_WHOLE, NULL, sp_api_repo_delete},
@@ -30,6 +31,12 @@ const struct sp_route sp_routes[] = {
     {"POST", S "/restart", SP_ACCESS_SPACE_WRITE, SP_BODY_NONE, NULL, sp_api_space_restart},
     {"POST", S "/pause", SP_ACCESS_SPACE_WRITE, SP_BODY_NONE, NULL, sp_api_space_pause},
     {"PUT", S "/settings", SP_ACCESS_SPACE_WRITE, SP_BODY_WHOLE, NULL, sp_api_space_settings},
+    {"POST", S "/hardware", SP_ACCESS_SPACE_WRITE, SP_BODY_WHOLE, NULL, sp_api_space_hardware},
+    {"POST", S "/sleeptime", SP_ACCESS_SPACE_WRITE, SP_BODY_WHOLE, NULL, sp_api_space_sleeptime},
+    {"POST", S "/storage", SP_ACCESS_SPACE_WRITE, SP_BODY_WHOLE, NULL, sp_api_space_storage},
+    {"DELETE", S "/storage", SP_ACCESS_SPACE_WRITE, SP_BODY_NONE, NULL,
+     sp_api_space_storage_delete},
+    {"POST", S "/network", SP_ACCESS_SPACE_WRITE, SP_BODY_WHOLE, NULL, sp_api_space_network},
     {"GET", S "/runtime", SP_ACCESS_SPACE_READ, SP_BODY_NONE, NULL, sp_api_space_runtime},
     {"GET", S "/events", SP_ACCESS_SPACE_READ, SP_BODY_NONE, NULL, sp_api_space_events},
     {"GET", S "/logs/run", SP_ACCESS_SPACE_WRITE, SP_BODY_NONE, NULL, sp_api_space_logs},

@@ -17,6 +17,7 @@
 #include "runtime/state/applog.h"
 #include "runtime/config.h"
 #include "runtime/spaces/launcher.h"
+#include "runtime/spaces/resources.h"
 
 enum phase { SANDBOX_STARTING, WORKER_STARTING, LOADING, READY, CRASHED, DRAINING, STOPPING };
 
@@ -37,6 +38,8 @@ struct sp_instance {
     uint64_t usage_at_ms;
     bool has_usage;
     struct sp_launch_usage usage;
+    struct sp_launch_limits limits; /* what its sandbox was given */
+    char refusal[512];
     uv_timer_t timer; /* start timeout, then the drain */
     bool timer_open;
 };
@@ -360,23 +363,19 @@ static void start_timeout(struct sp_instance *instance)
                          sp_config_duration(instance->all->config, "space.start_timeout"), 0);
 }
 
-void sp_instance_limits(const struct sp_config *config, struct sp_launch_limits *ret)
+/* The host's settings no longer have what the Space was promised: told from the loop, as all is. */
+static void on_refused(uv_timer_t *timer)
 {
-    *ret = (struct sp_launch_limits){
-        .memory_bytes = sp_config_size(config, "space.memory"),
-        .layer_bytes = sp_config_size(config, "space.layer"),
-        .shm_bytes = sp_config_size(config, "space.shm"),
-        .layer_inodes = (uint32_t)sp_config_int(config, "space.layer_inodes"),
-        .cpu_millis = (uint32_t)sp_config_int(config, "space.cpu"),
-        .pids = (uint32_t)sp_config_int(config, "space.pids"),
-        .nofile = (uint32_t)sp_config_int(config, "space.nofile"),
-    };
+    struct sp_instance *instance = timer->data;
+
+    fail(instance, SP_STAGE_CONFIG_ERROR, instance->refusal);
 }
 
 struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_instance_plan *plan,
                                       struct sp_applog *log, const struct sp_instance_hooks *hooks)
 {
     struct sp_instance *instance = sp_new0(struct sp_instance);
+    struct sp_error err = {0};
     struct sp_launch_msg msg;
 
     instance->all = all;
@@ -407,7 +406,12 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
                    plan->snapshot);
     (void)snprintf(msg.sandbox_start.hostname, sizeof(msg.sandbox_start.hostname), "space-%08x",
                    (unsigned)plan->space);
-    sp_instance_limits(all->config, &msg.sandbox_start.limits);
+    if (sp_resources_fill(all->config, plan->resources, &msg, &err) < 0) {
+        (void)snprintf(instance->refusal, sizeof(instance->refusal), "%s", err.msg);
+        (void)uv_timer_start(&instance->timer, on_refused, 0, 0);
+        return instance;
+    }
+    instance->limits = msg.sandbox_start.limits;
     sp_launcher_call(all->launcher, &msg, NULL, 0, on_sandbox_started, pending_new(instance));
     return instance;
 }
@@ -461,14 +465,13 @@ void sp_instance_stop(struct sp_instance *instance, uint64_t drain_ms)
 
 static char *exit_reason(const struct sp_instance *instance, const struct sp_launch_msg *event)
 {
-    struct sp_launch_limits limits;
+    const struct sp_launch_limits *limits = &instance->limits;
 
-    sp_instance_limits(instance->all->config, &limits);
     if (instance->end_asked)
         return sp_strdup("the app was ended because a call did not stop when it was cancelled");
     if (event->exited.oom)
         return sp_asprintf("killed: out of memory, limit %llu MiB, peak %llu MiB (space.memory)",
-                           (unsigned long long)(limits.memory_bytes >> 20),
+                           (unsigned long long)(limits->memory_bytes >> 20),
                            (unsigned long long)(event->exited.usage.memory_peak_bytes >> 20));
     if (event->exited.signal)
         return sp_asprintf("the app was ended by signal %d (%s)", event->exited.signal,

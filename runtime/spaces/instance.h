@@ -27,6 +27,7 @@ struct sp_applog;
 struct sp_config;
 struct sp_instance;
 struct sp_launcher;
+struct sp_resources;
 
 /* What an instance is made from. Strings are copied. */
 struct sp_instance_plan {
@@ -34,8 +35,9 @@ struct sp_instance_plan {
     const char *owner;
     const char *name;
     const char *app_file;
-    const char *snapshot; /* hash */
-    const char *host;     /* for SPACE_HOST */
+    const char *snapshot;                 /* hash */
+    const char *host;                     /* for SPACE_HOST */
+    const struct sp_resources *resources; /* borrowed for the start */
 };
 
 /* The rest of the daemon, as instances see it. */
@@ -82,8 +84,5 @@ bool sp_instance_usage(struct sp_instance *instance, struct sp_launch_usage *ret
 void sp_instances_worker_exited(struct sp_instances *all, const struct sp_launch_msg *event);
 void sp_instances_sandbox_gone(struct sp_instances *all, const struct sp_launch_msg *event);
 void sp_instances_kill_worker(struct sp_instances *all, uint64_t worker);
-
-/* The limits that a Space gets by configuration: what the page shows and the sandbox enforces. */
-void sp_instance_limits(const struct sp_config *config, struct sp_launch_limits *ret);
 
 #endif

@@ -182,6 +182,7 @@ static bool start_next(struct sp_space *space)
         .app_file = version->card.app_file,
         .snapshot = version->snapshot,
         .host = "localhost",
+        .resources = &space->resources,
     };
 
     if (!version_is_set(version))
@@ -356,6 +357,10 @@ void sp_space_step(struct sp_space *space, enum sp_space_event event, enum sp_st
         return;
     switch (event) {
     case SP_SPACE_WANTED: step_wanted(space); break;
+    case SP_SPACE_REPLACE:
+        stop_serving(space, drain_ms);
+        step_wanted(space);
+        break;
     case SP_SPACE_NEXT_READY: step_ready(space); break;
     case SP_SPACE_NEXT_FAILED: step_failed(space, stage, reason); break;
     case SP_SPACE_EXITED: step_exited(space, reason); break;

@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "runtime/state/card.h"
 #include "runtime/spaces/instance.h"
+#include "runtime/spaces/resources.h"
 #include "runtime/state/snapshot.h"
 #include "runtime/spaces/stage.h"
 
@@ -51,6 +52,7 @@ struct sp_space {
     struct sp_version current;
     struct sp_version candidate;
     struct sp_failure failure;
+    struct sp_resources resources;
 
     /* --- of this life of the daemon --- */
     struct sp_spaces *all;
@@ -77,7 +79,8 @@ struct sp_space {
 };
 
 enum sp_space_event {
-    SP_SPACE_WANTED, /* there is something to start: daemon start, deploy, restart */
+    SP_SPACE_WANTED,  /* there is something to start: daemon start, deploy, restart */
+    SP_SPACE_REPLACE, /* as WANTED, but what serves lets go first: of its /data, its GPU */
     SP_SPACE_NEXT_READY,
     SP_SPACE_NEXT_FAILED,
     SP_SPACE_EXITED, /* the serving instance ended by itself */

@@ -37,11 +37,12 @@ static json_t *failure_to_json(const struct sp_failure *failure)
 char *sp_space_to_record(const struct sp_space *space, size_t *ret_len)
 {
     SP_AUTO_JSON json_t *doc = json_pack(
-        "{s:i, s:s, s:s, s:b, s:b, s:I, s:I, s:s, s:o, s:o, s:o}", "v", 1, "owner", space->owner,
-        "name", space->name, "private", space->is_private, "paused", space->paused, "created_ms",
-        (json_int_t)space->created_ms, "modified_ms", (json_int_t)space->modified_ms, "origin",
-        space->origin, "current", version_to_json(&space->current), "candidate",
-        version_to_json(&space->candidate), "failure", failure_to_json(&space->failure));
+        "{s:i, s:s, s:s, s:b, s:b, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "v", 1, "owner",
+        space->owner, "name", space->name, "private", space->is_private, "paused", space->paused,
+        "created_ms", (json_int_t)space->created_ms, "modified_ms", (json_int_t)space->modified_ms,
+        "origin", space->origin, "current", version_to_json(&space->current), "candidate",
+        version_to_json(&space->candidate), "failure", failure_to_json(&space->failure),
+        "resources", sp_resources_to_record(&space->resources));
     char *text = json_dumps(doc, JSON_COMPACT);
 
     if (!text)
@@ -119,7 +120,8 @@ int sp_space_from_record(const char *json, size_t len, struct sp_space *ret, str
         !get_time(doc, "modified_ms", &ret->modified_ms) ||
         !version_from_json(json_object_get(doc, "current"), &ret->current) ||
         !version_from_json(json_object_get(doc, "candidate"), &ret->candidate) ||
-        !failure_from_json(json_object_get(doc, "failure"), &ret->failure))
+        !failure_from_json(json_object_get(doc, "failure"), &ret->failure) ||
+        !sp_resources_from_record(json_object_get(doc, "resources"), &ret->resources))
         return sp_error_set(err, SP_ERR_INTERNAL, 0,
                             "a stored Space has a field that cannot be read");
     return 0;

@@ -25,7 +25,9 @@ void sp_spaces_pin(struct sp_spaces *all, const char *snapshot);
 void sp_spaces_unpin(struct sp_spaces *all, const char *snapshot);
 /* files/<id>/u for uploads and o for outputs; the sandbox shows them as /run/files. */
 int sp_spaces_make_folders(uint64_t id, struct sp_error *err);
-/* Those and the logs. */
+/* Its /data, for good. */
+void sp_spaces_remove_data(uint64_t id);
+/* All of those and the logs. */
 void sp_spaces_remove_folders(uint64_t id);
 /* Removes what no Space has. Only when all are loaded: it would take what belongs to the others. */
 void sp_spaces_sweep(struct sp_spaces *all);

@@ -41,6 +41,7 @@ struct sp_spaces {
 #define SP_DIR_SNAPSHOTS "snapshots"
 #define SP_DIR_FILES     "files"
 #define SP_DIR_LOGS      "logs"
+#define SP_DIR_DATA      "data" /* the launcher makes it, with root's images in it */
 
 /* Reads every record, sweeps snapshots and files that nobody refers to, then calls `ready` once. */
 void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct sp_error *err),
@@ -76,6 +77,9 @@ void sp_spaces_deploy(struct sp_spaces *all, const struct sp_deploy *deploy, sp_
                       void *arg);
 void sp_spaces_set_private(struct sp_space *space, bool is_private, sp_spaces_fn *done, void *arg);
 void sp_spaces_set_paused(struct sp_space *space, bool paused, sp_spaces_fn *done, void *arg);
+/* A running Space starts anew when they differ; without storage its /data is deleted. */
+void sp_spaces_set_resources(struct sp_space *space, const struct sp_resources *resources,
+                             sp_spaces_fn *done, void *arg);
 /* `done` comes when it is stored; instances and files go after it. `space` is NULL then. */
 void sp_spaces_delete(struct sp_space *space, sp_spaces_fn *done, void *arg);
 

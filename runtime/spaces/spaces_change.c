@@ -84,6 +84,8 @@ struct change {
     bool is_deploy;
     bool set_private, is_private;
     bool set_paused, paused;
+    bool set_resources;
+    struct sp_resources resources;
     bool remove;
     sp_spaces_fn *done;
     void *arg;
@@ -100,6 +102,18 @@ static void apply_deploy(struct sp_space *space, const struct sp_version *versio
     sp_spaces_drop_snapshot(space->all, old);
 }
 
+static void apply_resources(struct sp_space *space, const struct sp_resources *next)
+{
+    struct sp_resources old = space->resources;
+    bool moves_data = strcmp(old.storage, next->storage) != 0;
+
+    space->resources = *next;
+    if (old.storage[0] && !next->storage[0])
+        sp_spaces_remove_data(space->id);
+    if (sp_resources_differ(&old, next))
+        sp_space_step(space, moves_data ? SP_SPACE_REPLACE : SP_SPACE_WANTED, SP_STAGE_COUNT, "");
+}
+
 static void apply(struct change *change, struct sp_space *space)
 {
     if (change->is_deploy) {
@@ -111,6 +125,8 @@ static void apply(struct change *change, struct sp_space *space)
         space->is_private = change->is_private;
         sp_space_access(space);
     }
+    if (change->set_resources)
+        apply_resources(space, &change->resources);
     if (change->set_paused) {
         space->paused = change->paused;
         sp_space_step(space, change->paused ? SP_SPACE_PAUSE : SP_SPACE_WANTED, SP_STAGE_COUNT, "");
@@ -351,6 +367,23 @@ void sp_spaces_set_paused(struct sp_space *space, bool paused, sp_spaces_fn *don
                               .done = done,
                               .arg = arg};
     next.paused = paused;
+    if (begin(change, space))
+        store_record(change, &next);
+}
+
+void sp_spaces_set_resources(struct sp_space *space, const struct sp_resources *resources,
+                             sp_spaces_fn *done, void *arg)
+{
+    struct change *change = sp_new0(struct change);
+    struct sp_space next = *space;
+
+    *change = (struct change){.all = space->all,
+                              .id = space->id,
+                              .set_resources = true,
+                              .resources = *resources,
+                              .done = done,
+                              .arg = arg};
+    next.resources = *resources;
     if (begin(change, space))
         store_record(change, &next);
 }

@@ -3,11 +3,13 @@
 #include "runtime/spaces/spaces-internal.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fd.h"
@@ -76,6 +78,16 @@ int sp_spaces_make_folders(uint64_t id, struct sp_error *err)
     return sp_mkdir_p(AT_FDCWD, path, 0700, err);
 }
 
+void sp_spaces_remove_data(uint64_t id)
+{
+    char path[64];
+
+    /* A sandbox that still has it keeps it until it ends: only the name goes. */
+    (void)snprintf(path, sizeof(path), SP_DIR_DATA "/%016" PRIx64 ".img", id);
+    if (unlink(path) < 0 && errno != ENOENT)
+        sp_log(SP_LOG_WARN, "space.data_left", "path=%s errno=%d", path, errno);
+}
+
 void sp_spaces_remove_folders(uint64_t id)
 {
     struct sp_error err = {0};
@@ -84,6 +96,7 @@ void sp_spaces_remove_folders(uint64_t id)
     (void)snprintf(path, sizeof(path), SP_DIR_FILES "/%016" PRIx64, id);
     if (sp_rmtree(AT_FDCWD, path, &err) < 0)
         sp_log(SP_LOG_WARN, "space.files_left", "err=%s", sp_log_quoted(err.msg));
+    sp_spaces_remove_data(id);
     sp_applog_erase(SP_DIR_LOGS, id);
 }
 
@@ -103,12 +116,30 @@ static void sweep_folders(struct sp_spaces *all, const char *dir)
         (void)closedir(entries);
 }
 
+/* Images of Spaces that are no more. */
+static void sweep_data(struct sp_spaces *all)
+{
+    DIR *entries = opendir(SP_DIR_DATA);
+    struct dirent *entry;
+
+    while (entries && (entry = readdir(entries))) {
+        uint64_t id = strtoull(entry->d_name, NULL, 16);
+
+        if (strlen(entry->d_name) == 20 && strcmp(entry->d_name + 16, ".img") == 0 && id &&
+            !sp_spaces_by_id(all, id))
+            sp_spaces_remove_data(id);
+    }
+    if (entries)
+        (void)closedir(entries);
+}
+
 void sp_spaces_sweep(struct sp_spaces *all)
 {
     struct sp_error err = {0};
 
     sweep_folders(all, SP_DIR_FILES);
     sweep_folders(all, SP_DIR_LOGS);
+    sweep_data(all);
     if (sp_snapshot_sweep(SP_DIR_SNAPSHOTS, is_used, all, &err) < 0)
         sp_log(SP_LOG_WARN, "snapshot.sweep", "err=%s", sp_log_quoted(err.msg));
 }

@@ -5,7 +5,9 @@ export interface Runtime {
     reason: string | null;
     since: string;
     hardware?: { current: string };
-    limits?: { cpu_millis: number; memory_bytes: number; pids: number };
+    limits?: { cpu_millis: number; memory_bytes: number; pids: number; data_bytes?: number };
+    storage?: string | null;
+    network?: { mode: string; allow: string[] };
     startMs?: number | null;
     failed?: { version?: string; stage: string; reason: string; log?: string[] } | null;
 }

@@ -316,11 +316,18 @@ function renderTail(log: string[] | undefined) {
     </div>`;
 }
 
+function networkName({ mode, allow }: { mode: string; allow: string[] }) {
+    return [text.networkModes[mode] ?? mode, allow.join(', ')].filter(Boolean).join(' ');
+}
+
 function renderDetails(space: Space) {
     const { runtime } = space;
     const rows: [string, string | undefined][] = [
         [text.hardware, hardwareName(runtime.hardware?.current)],
+        [text.cpu, runtime.limits && text.cpus(runtime.limits.cpu_millis)],
         [text.memory, runtime.limits && memory(runtime.limits.memory_bytes)],
+        [text.storage, runtime.storage ? memory(runtime.limits?.data_bytes ?? 0) : undefined],
+        [text.network, runtime.network && networkName(runtime.network)],
         [text.engine, space.engine],
         [text.version, space.version?.id],
         [text.licence, space.license ?? undefined],
