@@ -15,6 +15,8 @@ SANITIZE ?=
 FAULTS   ?=
 WEB      ?= on
 PREFIX   ?= /usr/local
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 PYTHON   ?= /usr/bin/python3
 
 # --- flags ------------------------------------------------------------------------------------------

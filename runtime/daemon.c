@@ -19,6 +19,7 @@
 #include "runtime/api/handlers.h"
 #include "runtime/spaces/launcher.h"
 #include "runtime/metrics.h"
+#include "runtime/notify.h"
 #include "runtime/state/store.h"
 
 #define ADMIN            "admin"
@@ -122,6 +123,7 @@ static void on_hello(void *arg, const struct sp_error *err, const struct sp_laun
            (unsigned long long)(sp_clock_mono_ms() - daemon->began_ms));
     (void)printf("ready url=%s\n", url);
     (void)fflush(stdout);
+    sp_notify("READY=1");
 }
 
 static void start_apps(struct sp_daemon *daemon)
@@ -291,6 +293,7 @@ static void stop(struct sp_daemon *daemon, int exit_code)
     daemon->stopping = true;
     daemon->ready = false;
     daemon->exit_code = exit_code;
+    sp_notify("STOPPING=1");
     if (daemon->launcher)
         sp_spaces_stop(&daemon->spaces, after_spaces, daemon);
     else

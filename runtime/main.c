@@ -17,7 +17,8 @@
 #include "runtime/privilege.h"
 #include "runtime/supervise.h"
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE       2
+#define LAUNCHER_WAIT_MS 15000
 
 static const char usage_text[] =
     "usage: spacesd [--state DIR] [--listen ADDR:PORT] [--config FILE] [options]\n"
@@ -161,6 +162,7 @@ static int serve(struct sp_config *config)
     struct sp_error err = {0};
     char *doctor;
     int launcher_fd = -1;
+    int code;
 
     if (sp_privilege_prepare(config, &priv, &err) < 0 ||
         sp_privilege_start_launcher(config, &priv, &launcher_fd, &err) < 0)
@@ -169,7 +171,9 @@ static int serve(struct sp_config *config)
     if (sp_daemon_new(config, launcher_fd, doctor, &daemon, &err) < 0 ||
         sp_privilege_drop(&priv, &err) < 0)
         return fail(&err, 1);
-    return sp_daemon_run_consume(daemon);
+    code = sp_daemon_run_consume(daemon);
+    sp_privilege_wait_launcher(&priv, LAUNCHER_WAIT_MS);
+    return code;
 }
 
 int main(int argc, char **argv)

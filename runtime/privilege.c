@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,7 +148,7 @@ static _Noreturn void exec_launcher(const struct sp_config *config, const struct
     _exit(127);
 }
 
-int sp_privilege_start_launcher(const struct sp_config *config, const struct sp_privilege *priv,
+int sp_privilege_start_launcher(const struct sp_config *config, struct sp_privilege *priv,
                                 int *ret_fd, struct sp_error *err)
 {
     int socks[2];
@@ -166,8 +168,23 @@ int sp_privilege_start_launcher(const struct sp_config *config, const struct sp_
         exec_launcher(config, priv, socks[1]);
     (void)close(socks[1]);
     (void)fcntl(socks[0], F_SETFL, O_NONBLOCK);
+    priv->launcher = pid;
     *ret_fd = socks[0];
     return 0;
+}
+
+void sp_privilege_wait_launcher(const struct sp_privilege *priv, int wait_ms)
+{
+    struct pollfd ended = {.fd = -1, .events = POLLIN};
+
+    if (priv->launcher <= 0)
+        return;
+    ended.fd = (int)syscall(SYS_pidfd_open, priv->launcher, 0);
+    if (ended.fd < 0 || poll(&ended, 1, wait_ms) <= 0)
+        sp_log(SP_LOG_WARN, "launcher.lingers", "pid=%d", (int)priv->launcher);
+    else
+        (void)waitpid(priv->launcher, NULL, 0);
+    sp_auto_fd(&ended.fd);
 }
 
 /* Everything that comes until the other end closes, or the first 64 KiB. */

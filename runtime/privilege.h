@@ -18,6 +18,7 @@ struct sp_privilege {
     bool was_root;
     uid_t uid; /* the daemon's own user: "spacesd" where it exists, else the setting `uid` */
     gid_t gid;
+    pid_t launcher;    /* 0 until it is started */
     char state_id[17]; /* marks cgroups, mounts and folders as ours; kept in the state folder */
 };
 
@@ -26,8 +27,14 @@ int sp_privilege_prepare(const struct sp_config *config, struct sp_privilege *re
                          struct sp_error *err);
 
 /* Starts spaces-launcher (beside our own program, or in libexec); `*ret_fd` is our end. */
-int sp_privilege_start_launcher(const struct sp_config *config, const struct sp_privilege *priv,
+int sp_privilege_start_launcher(const struct sp_config *config, struct sp_privilege *priv,
                                 int *ret_fd, struct sp_error *err);
+
+/*
+ * Waits until the launcher, whose socket is closed, has removed what it made and ended; at most
+ * `wait_ms`. Whoever stops us (systemd, a shell) may kill what is left the moment we are gone.
+ */
+void sp_privilege_wait_launcher(const struct sp_privilege *priv, int wait_ms);
 
 /*
  * Runs `spaces-launcher --doctor`, which tries every protection with the rights that we still have:

@@ -7,6 +7,8 @@
 #include "sandbox/cgroup.h"
 
 #define SP_CGROUP_PATH 1024
+/* Where our own processes are in a delegated group; DelegateSubgroup= of our unit says the same. */
+#define SP_CGROUP_OWN_LEAF "supervisor"
 
 /* Several controllers may share a tree: only the first of them stands for it. */
 bool sp_cgroup_is_own_tree(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree);

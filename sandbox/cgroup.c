@@ -173,23 +173,15 @@ int sp_cgroup_limit(const struct sp_cgroup_host *host, const struct sp_cgroup *g
     return write_knobs(host, group->name, knobs, n, err);
 }
 
-/* A delegated group holds processes (us), and so cannot pass controllers on: move them to a leaf.
- */
-static void make_room_in_delegated(const struct sp_cgroup_host *host)
+/* Moves what is in `from` to the leaf; how many there were. */
+static size_t move_all(const char *from, const char *to)
 {
     SP_AUTO_FREE char *text = NULL;
-    char path[SP_CGROUP_PATH], target[SP_CGROUP_PATH];
     struct sp_slice rest, line;
-    size_t len;
+    size_t len, n = 0;
 
-    if (!host->prefix[0])
-        return;
-    sp_cgroup_path(host, SP_CGROUP_UNIFIED, "supervisor", NULL, path);
-    (void)mkdir(path, 0755);
-    sp_cgroup_path(host, SP_CGROUP_UNIFIED, "supervisor", "cgroup.procs", target);
-    sp_cgroup_path(host, SP_CGROUP_UNIFIED, ".", "cgroup.procs", path);
-    if (sp_file_read(AT_FDCWD, path, 65536, &text, &len, NULL) < 0)
-        return;
+    if (sp_file_read(AT_FDCWD, from, 65536, &text, &len, NULL) < 0)
+        return 0;
     rest = sp_slice(text, len);
     while (sp_slice_split(&rest, '\n', &line)) {
         char pid[24];
@@ -198,8 +190,27 @@ static void make_room_in_delegated(const struct sp_cgroup_host *host)
             continue;
         memcpy(pid, line.ptr, line.len);
         pid[line.len] = '\0';
-        (void)sp_cgroup_write(target, pid);
+        (void)sp_cgroup_write(to, pid);
+        n++;
     }
+    return n;
+}
+
+/* A delegated group holds processes (us), and so cannot pass controllers on: move them to a leaf.
+ */
+static void make_room_in_delegated(const struct sp_cgroup_host *host)
+{
+    char path[SP_CGROUP_PATH], target[SP_CGROUP_PATH];
+
+    if (!host->prefix[0])
+        return;
+    sp_cgroup_path(host, SP_CGROUP_UNIFIED, SP_CGROUP_OWN_LEAF, NULL, path);
+    (void)mkdir(path, 0755);
+    sp_cgroup_path(host, SP_CGROUP_UNIFIED, SP_CGROUP_OWN_LEAF, "cgroup.procs", target);
+    sp_cgroup_path(host, SP_CGROUP_UNIFIED, ".", "cgroup.procs", path);
+    /* What forks between the reading and its own move leaves a child behind: again, until empty. */
+    for (int i = 0; i < 100 && move_all(path, target) > 0; i++)
+        ;
 }
 
 int sp_cgroup_parent(const struct sp_cgroup_host *host, const char *name, uint64_t memory_bytes,

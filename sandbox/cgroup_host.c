@@ -112,17 +112,26 @@ static void note_v2_controllers(struct sp_cgroup_host *host)
             }
 }
 
+static bool is_delegated(const struct sp_cgroup_host *host, struct sp_slice group)
+{
+    SP_AUTO_FREE char *dir =
+        sp_asprintf("%s/%.*s", host->mount[SP_CGROUP_UNIFIED], (int)group.len, group.ptr);
+    char flag[4];
+
+    return getxattr(dir, "trusted.delegate", flag, sizeof(flag)) == 1 && flag[0] == '1';
+}
+
 /*
- * systemd gives a unit with Delegate=yes its own subtree and marks it. Then we stay in it: our own
- * processes move to a leaf beside the Spaces, because a group with controllers holds no processes.
+ * systemd gives a unit with Delegate=yes its own subtree and marks its top. Then we stay in it: our
+ * own processes live in a leaf beside the Spaces, because a group with controllers holds no
+ * processes. In that leaf we may be already: by DelegateSubgroup=, or from an earlier launcher of
+ * the same unit.
  */
 static void use_delegation(struct sp_cgroup_host *host)
 {
     SP_AUTO_FREE char *text = NULL;
-    SP_AUTO_FREE char *dir = NULL;
     struct sp_slice rest, line;
     size_t len;
-    char flag[4];
 
     if (!sp_cgroup_can(host, SP_CGROUP_UNIFIED) || sp_cgroup_can(host, SP_CGROUP_MEMORY))
         return; /* version 1 has the controllers */
@@ -130,12 +139,17 @@ static void use_delegation(struct sp_cgroup_host *host)
         return;
     rest = sp_slice(text, len);
     while (sp_slice_split(&rest, '\n', &line)) {
-        if (!sp_slice_starts(line, "0::/") || line.len <= 4 || line.len - 4 >= sizeof(host->prefix))
+        struct sp_slice group;
+
+        if (!sp_slice_starts(line, "0::/") || line.len - 4 >= sizeof(host->prefix))
             continue;
-        dir = sp_asprintf("%s/%.*s", host->mount[SP_CGROUP_UNIFIED], (int)(line.len - 4),
-                          line.ptr + 4);
-        if (getxattr(dir, "trusted.delegate", flag, sizeof(flag)) == 1 && flag[0] == '1')
-            memcpy(host->prefix, line.ptr + 4, line.len - 4);
+        group = sp_slice(line.ptr + 4, line.len - 4);
+        while (group.len > 0 && !is_delegated(host, group)) {
+            while (group.len > 0 && group.ptr[group.len - 1] != '/')
+                group.len--;
+            group.len -= group.len > 0;
+        }
+        memcpy(host->prefix, group.ptr, group.len);
         return;
     }
 }

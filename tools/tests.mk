@@ -48,7 +48,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 
 # --- targets ----------------------------------------------------------------------------------------------
 
-.PHONY: help deps run install clean test escape unit check asan tsan fuzz bench bench-docs fmt fmt-check lint docs cover test-bins
+.PHONY: help deps run install clean test escape unit check asan tsan fuzz bench bench-docs fmt fmt-check lint docs cover test-bins guest-test
 
 help:
 	@echo "make             build spacesd, spaces, the launcher and the page into $(BUILD)/"
@@ -60,6 +60,7 @@ help:
 	@echo "make check       what must pass before a push: fmt-check lint test asan fuzz"
 	@echo "make asan tsan   unit and end-to-end tests under sanitizers"
 	@echo "make fuzz        F=ws TIME=30: fuzz one parser, or each in turn"
+	@echo "make guest-test  Debian 12 and 13 with systemd, emulated (G=trixie picks, T=text, WRITE=1: docs/guest.md)"
 	@echo "make bench       speed and memory beside named peers, as ratios (B=get picks)"
 	@echo "make bench-docs  the same, written to docs/benchmarks.md"
 	@echo "make fmt lint    formatting; include arrows, clang-tidy, docs links"
@@ -97,6 +98,10 @@ tsan:
 	@$(MAKE) --no-print-directory test-bins FAULTS=1 BUILD=$(BUILD)-tsan SANITIZE=thread OPT="-O1 -g"
 	@$(PYTHON) tools/test.py $(BUILD)-tsan --unit --only "unit/runtime"
 
+# As root: the guests' file systems are made here. Minutes; the first time also downloads them.
+guest-test:
+	@$(PYTHON) tests/guest/run.py $(if $(G),--only $(G)) $(if $(T),--suite $(T)) $(if $(WRITE),--write docs/guest.md)
+
 TIME ?= 30
 fuzz: $(if $(F),$(BUILD)/fuzz/fuzz_$(F),$(FUZZ_BIN))
 	@sh tools/fuzz.sh $(TIME) $^
@@ -130,6 +135,9 @@ install: build
 	install -m 755 $(BUILD)/spacesd $(BUILD)/spaces $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(BUILD)/spaces-launcher $(DESTDIR)$(PREFIX)/libexec/
 	cp -r sdk/python $(DESTDIR)$(PREFIX)/lib/spacesd/
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
+	sed 's|@BINDIR@|$(PREFIX)/bin|' deploy/spacesd.service > $(DESTDIR)$(UNITDIR)/spacesd.service
+	install -m 644 deploy/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/spacesd.conf
 	$(BUILD)/spaces man > $(DESTDIR)$(PREFIX)/share/man/man1/spaces.1
 
 clean:
