@@ -1,6 +1,7 @@
 /* The settings. A new setting is a new row here and nothing else; docs/config.md follows. */
 #include "runtime/config-internal.h"
 
+#include <string.h>
 #include <sys/sysinfo.h>
 
 #include "base/error.h"
@@ -45,6 +46,13 @@ static int check_level(const char *text, struct sp_error *err)
     if (sp_log_level_from_string(text) >= 0)
         return 0;
     return sp_error_set(err, SP_ERR_INVALID, 0, "expected debug, info, warn or error");
+}
+
+static int check_zygote(const char *text, struct sp_error *err)
+{
+    if (strcmp(text, "auto") == 0 || strcmp(text, "off") == 0)
+        return 0;
+    return sp_error_set(err, SP_ERR_INVALID, 0, "expected auto or off");
 }
 
 static int check_url(const char *text, struct sp_error *err)
@@ -206,6 +214,10 @@ const struct sp_config_row sp_config_rows[] = {
     {"space.stop_grace", SP_CONFIG_DURATION, "5s", 0, HOUR, NULL, NULL,
      "Between asking an app to stop and killing it", NULL,
      "test_stop_kills_a_program_that_ignores_term"},
+    {"space.zygote", SP_CONFIG_STR, "auto", 3, 4, NULL, NULL,
+     "auto: an app's first imports are done once per start of its sandbox, and its workers are "
+     "forked from there; off: never",
+     check_zygote, "test_the_zygote_can_be_switched_off"},
     {"space.backoff", SP_CONFIG_DURATION, "500ms", 10, HOUR, NULL, NULL,
      "Wait before the first restart of an app that has died; doubles with each, up to "
      "space.backoff_max",

@@ -18,6 +18,7 @@
 #include "runtime/config.h"
 #include "runtime/spaces/launcher.h"
 #include "runtime/spaces/resources.h"
+#include "runtime/spaces/zygote.h"
 
 enum phase { SANDBOX_STARTING, WORKER_STARTING, LOADING, READY, CRASHED, DRAINING, STOPPING };
 
@@ -31,8 +32,11 @@ struct sp_instance {
     uint64_t worker;
     enum phase phase;
     bool worker_alive; /* the launcher has one for us */
-    bool end_asked;    /* we killed it for the scheduler */
-    bool app_knows;    /* app.c has the worker's socket */
+    bool is_fork;      /* ... and was asked to fork it */
+    int held_fd; /* our end of its protocol socket, until the launcher says that it is there */
+    struct sp_space_zygote zygote;
+    bool end_asked; /* we killed it for the scheduler */
+    bool app_knows; /* app.c has the worker's socket */
     uint64_t began_ms;
     uint64_t start_ms;
     uint64_t usage_at_ms;
@@ -59,6 +63,7 @@ void sp_instances_init(struct sp_instances *all, uv_loop_t *loop, const struct s
         .launcher = launcher,
         .apps = apps,
         .all = sp_new0(struct sp_list),
+        .refusals = sp_new0(struct sp_zygote_refusals),
     };
     sp_list_init(all->all);
 }
@@ -66,7 +71,9 @@ void sp_instances_init(struct sp_instances *all, uv_loop_t *loop, const struct s
 void sp_instances_done(struct sp_instances *all)
 {
     free(all->all);
+    free(all->refusals);
     all->all = NULL;
+    all->refusals = NULL;
 }
 
 static struct sp_instance *by_sandbox(struct sp_instances *all, uint64_t sandbox)
@@ -109,6 +116,7 @@ static void on_timer_closed(uv_handle_t *handle)
     struct sp_instance *instance = handle->data;
 
     sp_list_remove(&instance->node); /* it uses nothing any more */
+    sp_auto_fd(&instance->held_fd);
     instance->hooks.gone(instance->hooks.arg, instance);
     free((char *)instance->plan.owner);
     free((char *)instance->plan.name);
@@ -230,27 +238,14 @@ static void on_app_broken(void *arg, uint64_t worker, const char *why)
     kill_worker(instance, 0);
 }
 
-static void on_worker_started(void *arg, const struct sp_error *err,
-                              const struct sp_launch_msg *reply)
-{
-    struct sp_instance *instance = pending_take(arg);
-
-    (void)reply;
-    if (!instance || !err)
-        return;
-    instance->worker_alive = false;
-    app_gone(instance, err->msg);
-    fail(instance, SP_STAGE_RUNTIME_ERROR, err->msg);
-}
-
-static void pack_environment(const struct sp_instance *instance, struct sp_launch_msg *msg)
+static void pack_words(const struct sp_instance *instance, const char *const *argv,
+                       struct sp_launch_msg *msg)
 {
     SP_AUTO_FREE char *id =
         sp_asprintf("SPACE_ID=%s/%s", instance->plan.owner, instance->plan.name);
     SP_AUTO_FREE char *author = sp_asprintf("SPACE_AUTHOR_NAME=%s", instance->plan.owner);
     SP_AUTO_FREE char *repo = sp_asprintf("SPACE_REPO_NAME=%s", instance->plan.name);
     SP_AUTO_FREE char *host = sp_asprintf("SPACE_HOST=%s", instance->plan.host);
-    const char *argv[] = {"/usr/bin/python3", "/opt/spacekit/worker.py", NULL};
     const char *env[] = {
         "SPACEKIT_FD=3",
         "SYSTEM=spaces",
@@ -284,25 +279,63 @@ static int open_channels(int socks[2], int pipes[2], struct sp_error *err)
     return 0;
 }
 
-static void start_worker(struct sp_instance *instance)
+/* The process is there: from now on app.c talks to it. */
+static void attach_app(struct sp_instance *instance)
 {
-    struct sp_app_worker_start start = {
+    const struct sp_app_worker_start start = {
         .space = instance->plan.space,
         .worker = instance->worker,
         .owner = instance->plan.owner,
         .name = instance->plan.name,
         .app_file = instance->plan.app_file,
         .version_id = instance->plan.snapshot,
+        .take_fd = SP_TAKE_FD(instance->held_fd),
         .ready = on_app_ready,
         .failed = on_app_failed,
         .broken = on_app_broken,
         .arg = instance->all,
     };
+
+    instance->phase = LOADING;
+    instance->app_knows = true;
+    sp_apps_worker_start(instance->all->apps, &start);
+}
+
+static void start_worker(struct sp_instance *instance);
+
+static void on_worker_started(void *arg, const struct sp_error *err,
+                              const struct sp_launch_msg *reply)
+{
+    struct sp_instance *instance = pending_take(arg);
+
+    (void)reply;
+    if (!instance)
+        return;
+    if (err)
+        instance->worker_alive = false;
+    if (instance->phase != WORKER_STARTING)
+        return; /* it is being stopped, with all that is in its sandbox */
+    if (!err) {
+        attach_app(instance);
+    } else if (instance->is_fork) {
+        sp_space_zygote_off(&instance->zygote, instance->all->launcher, instance->log, err->msg);
+        instance->worker = ++instance->all->last_id;
+        start_worker(instance);
+    } else {
+        fail(instance, SP_STAGE_RUNTIME_ERROR, err->msg);
+    }
+}
+
+/* By a fork of the zygote where there is one, else from nothing. */
+static void start_worker(struct sp_instance *instance)
+{
+    const char *argv[] = {"/usr/bin/python3", "/opt/spacekit/worker.py", NULL};
     struct sp_launch_msg msg;
     struct sp_error err = {0};
     int socks[2] = {-1, -1};
     int pipes[2] = {-1, -1};
 
+    instance->phase = WORKER_STARTING;
     if (open_channels(socks, pipes, &err) < 0) {
         fail(instance, SP_STAGE_RUNTIME_ERROR, err.msg);
         return;
@@ -310,17 +343,53 @@ static void start_worker(struct sp_instance *instance)
     sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_START);
     msg.sandbox = instance->sandbox;
     msg.worker = instance->worker;
-    pack_environment(instance, &msg);
+    pack_words(instance, argv, &msg);
+    instance->is_fork = instance->zygote.state == SP_ZYGOTE_READY;
+    msg.worker_start.how = instance->is_fork ? SP_LAUNCH_FORK : SP_LAUNCH_EXEC;
 
-    instance->phase = LOADING;
     instance->worker_alive = true;
-    instance->app_knows = true;
+    sp_auto_fd(&instance->held_fd);
+    instance->held_fd = socks[0];
     if (sp_applog_take_pipe(instance->log, pipes[0], &err) < 0)
         sp_log(SP_LOG_WARN, "applog.pipe", "err=%s", sp_log_quoted(err.msg));
-    start.take_fd = socks[0];
-    sp_apps_worker_start(instance->all->apps, &start);
     sp_launcher_call(instance->all->launcher, &msg, (int[]){socks[1], pipes[1]},
                      SP_LAUNCH_WORKER_FDS, on_worker_started, pending_new(instance));
+}
+
+static void on_zygote_answered(void *arg, const struct sp_error *err,
+                               const struct sp_launch_msg *reply)
+{
+    struct sp_instance *instance = pending_take(arg);
+
+    (void)reply;
+    if (!instance || instance->phase != WORKER_STARTING)
+        return;
+    sp_space_zygote_answered(&instance->zygote, instance->all->refusals, instance->plan.snapshot,
+                             instance->log, err);
+    start_worker(instance);
+}
+
+/* The first worker waits for it; see zygote.h. */
+static bool start_zygote(struct sp_instance *instance)
+{
+    const char *argv[] = {"/usr/bin/python3", "/opt/spacekit/worker.py", "--zygote",
+                          instance->plan.app_file, NULL};
+    struct pending *pending;
+    struct sp_launch_msg msg;
+
+    if (!sp_space_zygote_wanted(instance->all->config, instance->all->refusals,
+                                instance->plan.snapshot))
+        return false;
+    sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_START);
+    msg.sandbox = instance->sandbox;
+    msg.worker = ++instance->all->last_id;
+    pack_words(instance, argv, &msg);
+    pending = pending_new(instance);
+    if (sp_space_zygote_start(&instance->zygote, instance->all->launcher, instance->log, &msg,
+                              on_zygote_answered, pending))
+        return true;
+    free(pending);
+    return false;
 }
 
 static void on_sandbox_started(void *arg, const struct sp_error *err,
@@ -343,7 +412,8 @@ static void on_sandbox_started(void *arg, const struct sp_error *err,
         return;
     }
     instance->phase = WORKER_STARTING;
-    start_worker(instance);
+    if (!start_zygote(instance))
+        start_worker(instance);
 }
 
 static void on_start_timeout(uv_timer_t *timer)
@@ -391,6 +461,7 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
     };
     instance->sandbox = ++all->last_id;
     instance->worker = ++all->last_id;
+    instance->held_fd = -1;
     instance->began_ms = sp_clock_mono_ms();
     sp_list_append(all->all, &instance->node);
 
@@ -422,7 +493,6 @@ void sp_instance_revive(struct sp_instance *instance)
         return;
     instance->worker = ++instance->all->last_id;
     instance->began_ms = sp_clock_mono_ms();
-    instance->phase = WORKER_STARTING;
     start_timeout(instance);
     start_worker(instance);
 }
@@ -479,14 +549,25 @@ static char *exit_reason(const struct sp_instance *instance, const struct sp_lau
     return sp_asprintf("the app exited with code %d", event->exited.status);
 }
 
+static void zygote_exited(struct sp_instances *all, const struct sp_launch_msg *event)
+{
+    struct sp_instance *instance = by_sandbox(all, event->sandbox);
+
+    if (instance && instance->zygote.worker == event->worker && instance->phase != STOPPING)
+        sp_space_zygote_off(&instance->zygote, all->launcher, instance->log,
+                            "the process that had done them has ended");
+}
+
 void sp_instances_worker_exited(struct sp_instances *all, const struct sp_launch_msg *event)
 {
     struct sp_instance *instance = by_worker(all, event->worker);
     SP_AUTO_FREE char *reason = NULL;
     enum phase phase;
 
-    if (!instance)
+    if (!instance) {
+        zygote_exited(all, event);
         return;
+    }
     phase = instance->phase;
     instance->worker_alive = false;
     instance->usage = event->exited.usage;

@@ -28,6 +28,7 @@ struct sp_config;
 struct sp_instance;
 struct sp_launcher;
 struct sp_resources;
+struct sp_zygote_refusals;
 
 /* What an instance is made from. Strings are copied. */
 struct sp_instance_plan {
@@ -47,7 +48,8 @@ struct sp_instances {
     struct sp_launcher *launcher;
     struct sp_apps *apps;
     uint64_t last_id;    /* ids of sandboxes and workers: never reused while the launcher lives */
-    struct sp_list *all; /* private to instance.c */
+    struct sp_list *all; /* private to instance.c, like the next */
+    struct sp_zygote_refusals *refusals;
 };
 
 struct sp_instance_hooks {

@@ -16,6 +16,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
 sys.path.insert(0, HERE)
+import harness  # noqa: E402
 import launch_driver as launch  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
@@ -344,6 +345,112 @@ class Hostile(Case):
 
     def test_descriptors_that_it_sends_go_nowhere(self):
         self.assert_contained("socket.send_fds(c, [b'forked 1'], [0, 1, 2])", "ended before it forked")
+
+
+STORY = """---
+title: T
+---
+"""
+STATEFUL = """
+import os
+import gradio as gr
+import counted
+
+def add(word, state):
+    state = (state or []) + [word]
+    return " ".join(state), state
+
+def imports():
+    return open("/tmp/imports").read() + " " + str(os.getppid())
+
+def die():
+    os._exit(3)
+
+def others():
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        line = open("/proc/" + pid + "/cmdline").read().split(chr(0))
+        if "--zygote" in line and open("/proc/" + pid + "/stat").read().rsplit(")", 1)[1].split()[1] == "1":
+            found.append(int(pid))
+    return min(found, default=0)
+
+def kill(pid):
+    os.kill(int(pid), 9)
+
+with gr.Blocks() as demo:
+    text, out, number, state = gr.Textbox(), gr.Textbox(), gr.Number(), gr.State([])
+    gr.Button().click(add, [text, state], [out, state], api_name="add")
+    gr.Button().click(imports, None, out, api_name="imports")
+    gr.Button().click(die, None, None, api_name="die")
+    gr.Button().click(others, None, number, api_name="others")
+    gr.Button().click(kill, number, None, api_name="kill")
+demo.launch()
+"""
+
+
+class Whole(harness.Case):
+    """Through the whole daemon."""
+
+    def space(self, files=None, args=()):
+        d = self.daemon(args=["--set", "space.backoff=10ms", *args])
+        d.deploy(self.folder({"README.md": STORY, "app.py": STATEFUL, "counted.py": COUNTED, **(files or {})}), "me/app")
+        return d
+
+    def visit(self, d, fn, data, session="visitor"):
+        event = d.join("me/app", fn, data, session).json["event_id"]
+        stream = d.stream("me/app", session)
+        done = stream.until("process_completed", event)[-1]
+        stream.close()
+        return done["output"]
+
+    def crash(self, d):
+        d.call("me/app", "die", [])
+        harness.wait_for("a new worker", lambda: d.call("me/app", "imports", [])[0] == "complete")
+
+    def said(self, d, text):
+        return d.cli("logs", "me/app").stdout.count(text)
+
+    def test_a_crashed_worker_is_replaced_by_a_fork_in_the_same_sandbox_with_its_state(self):
+        d = self.space()
+        self.assertEqual(self.visit(d, 0, ["one", None])["data"][0], "one")
+        self.assertEqual(d.call("me/app", "imports", []), ("complete", ["x 1"]))
+        self.crash(d)
+        self.assertEqual(d.call("me/app", "imports", []), ("complete", ["x 1"]))
+        self.assertEqual(self.visit(d, 0, ["two", None])["data"][0], "one two")
+
+    def test_without_its_zygote_a_worker_is_started_from_nothing(self):
+        d = self.space()
+        zygote = d.call("me/app", "others", [])[1][0]
+        self.assertGreater(zygote, 1)
+        self.assertEqual(self.visit(d, 0, ["one", None])["data"][0], "one")
+        d.call("me/app", "kill", [zygote])
+        harness.wait_for("the note", lambda: self.said(d, "has ended (space.zygote)") == 1)
+        self.crash(d)
+        self.assertEqual(d.call("me/app", "imports", []), ("complete", ["xx 1"]))
+        self.assertEqual(self.visit(d, 0, ["two", None])["data"][0], "one two")
+        self.assertEqual(self.said(d, "(space.zygote)"), 1)
+
+    def test_a_refusal_is_told_once_and_the_version_is_not_asked_again(self):
+        d = self.space({"counted.py": COUNTED + "s = __import__('socket').socket()\n"})
+        self.assertEqual(d.call("me/app", "imports", []), ("complete", ["xx 1"]))
+        self.assertEqual(self.said(d, "a socket is open after its imports (space.zygote)"), 1)
+        d.cli("restart", "me/app", "--wait")
+        self.assertEqual(d.call("me/app", "imports", []), ("complete", ["x 1"]))
+
+    def test_the_zygote_can_be_switched_off(self):
+        d = self.space(args=["--set", "space.zygote=off"])
+        self.assertEqual(d.call("me/app", "others", []), ("complete", [0]))
+        self.crash(d)
+        self.assertEqual(d.call("me/app", "imports", []), ("complete", ["xx 1"]))
+
+    def test_an_app_that_takes_its_zygote_over_starts_all_the_same(self):
+        for body in ("import os, sys, time\nif '--zygote' in open('/proc/self/cmdline').read().split(chr(0)) and "
+                     "os.getpid() == 2:\n    os.write(3, b'ready')\n    time.sleep(99)\n",
+                     "import os\nif os.getpid() == 2:\n    os.write(3, b'forked 2')\n    os._exit(1)\n"):
+            with self.subTest(body[-20:]):
+                d = self.space({"counted.py": COUNTED + body})
+                self.assertEqual(d.call("me/app", "imports", [])[0], "complete")
+                self.assertEqual(self.said(d, "(space.zygote)"), 1)
 
 
 if __name__ == "__main__":
