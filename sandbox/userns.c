@@ -82,10 +82,13 @@ int sp_userns_map(pid_t pid, uint32_t base, uid_t app_is_uid, gid_t app_is_gid,
 /* A child in a new user namespace that only waits for us to open it. */
 static pid_t start_holder(struct sp_error *err)
 {
+    pid_t parent = getpid();
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
 
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1); /* it died before we had asked for the signal */
         for (;;)
             (void)pause();
     }

@@ -174,7 +174,8 @@ static uint64_t clone_flags(unsigned isolate)
 }
 
 /* Born in its version 2 group where the kernel can: moving it later waits for a grace period. */
-static pid_t clone_pid1(const struct sp_box *box, struct sp_init_plan *plan, int *ret_pidfd)
+static pid_t clone_pid1(const struct sp_launcher *l, const struct sp_box *box,
+                        struct sp_init_plan *plan, int *ret_pidfd)
 {
     int pidfd = -1;
     struct clone_args args = {.flags = clone_flags(plan->isolate),
@@ -194,8 +195,15 @@ static pid_t clone_pid1(const struct sp_box *box, struct sp_init_plan *plan, int
         plan->born_in_v2 = false;
         pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     }
-    if (pid == 0)
+    if (pid == 0) {
+        /*
+         * If the launcher dies before this child has asked for PDEATHSIG, the control socket is
+         * what tells it, and the daemon's socket must end: neither may be held by the child itself.
+         */
+        (void)close(l->sock);
+        (void)close(box->ctl);
         sp_init_run(plan);
+    }
     *ret_pidfd = pidfd;
     return pid;
 }
@@ -214,7 +222,7 @@ static int launch(struct sp_launcher *l, struct sp_box *box, int root_fd, struct
     fill_plan(l, box, pair[1], root_fd, &plan);
     times.n = 0;
     plan.times = l->trace ? &times : NULL;
-    pid = clone_pid1(box, &plan, &pidfd);
+    pid = clone_pid1(l, box, &plan, &pidfd);
     (void)close(pair[1]);
     if (pid < 0)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "clone the sandbox's pid 1");

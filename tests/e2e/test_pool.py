@@ -1,6 +1,7 @@
 """Blank sandboxes kept ready ahead of demand: how many, for whom, and what happens when one dies."""
 
 import os
+import random
 import signal
 import sys
 import time
@@ -103,6 +104,31 @@ class Pool(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "prepare the app's files"):
             l.sandbox(snapshot="cd" * 32)
         self.wait_for_spares(l, 2)
+
+    def test_a_launcher_that_is_killed_while_it_makes_spares_leaves_none_and_its_socket_ends(self):
+        """At any moment of a clone: a child that was too young for PDEATHSIG must not hold the socket."""
+        l = self.launcher("--pool", "64")
+        chance = random.Random(5)
+        for i in range(40):
+            if i:
+                l.start()
+                l.hello()
+            time.sleep(chance.random() * 0.05)  # a moment, not a wait: each round kills at another one
+            l.process.kill()
+            l.process.wait()
+            with self.assertRaises((EOFError, ConnectionError)):
+                while True:
+                    l.receive(timeout=5)
+            l.sock.close()
+            self.wait_for(lambda: not launch.processes_of(l.state_id), "the sandboxes to die")
+        l.start()
+        self.assertTrue(l.hello().complete)  # sweeps the groups
+
+    def wait_for(self, check, what):
+        deadline = time.monotonic() + 10
+        while not check():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(0.01)
 
     def test_spares_that_die_are_replaced(self):
         l = self.launcher("--pool", "2")
