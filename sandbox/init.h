@@ -30,7 +30,8 @@ enum sp_isolate {
     SP_ISOLATE_IDMAP = 1 << 8,   /* mounts with their own ids */
     SP_ISOLATE_OVERLAY = 1 << 9, /* a writable layer above the app's files */
     SP_ISOLATE_LIMITS = 1 << 10, /* cgroups */
-    SP_ISOLATE_ALL = (1 << 11) - 1,
+    SP_ISOLATE_LANDLOCK = 1 << 11,
+    SP_ISOLATE_ALL = (1 << 12) - 1,
 };
 
 /* What is known when pid 1 is born. It may wait for its Space: see struct sp_init_order. */

@@ -152,3 +152,23 @@ void sp_privs_oom_score(int score)
     (void)!write(fd, text, (size_t)n);
     (void)close(fd);
 }
+
+static struct {
+    char *start;
+    size_t len;
+} arguments;
+
+void sp_privs_note_arguments(int argc, char **argv)
+{
+    if (argc < 1)
+        return;
+    arguments.start = argv[0];
+    arguments.len = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) - argv[0]);
+}
+
+void sp_privs_forget_arguments(void)
+{
+    /* PR_SET_MM would say that there are none, but needs a capability. Zeros tell only the length.
+     */
+    memset(arguments.start, 0, arguments.len);
+}

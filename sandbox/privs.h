@@ -35,4 +35,9 @@ void sp_privs_oom_score(int score);
 /* For the launcher: only what its work needs, for good; bounding set included. */
 int sp_privs_keep_launcher(struct sp_error *err);
 
+/* Which memory /proc/PID/cmdline shows; once, from main. */
+void sp_privs_note_arguments(int argc, char **argv);
+/* Empties it in this process: pid 1 of a sandbox, whose command line apps can read. */
+void sp_privs_forget_arguments(void);
+
 #endif

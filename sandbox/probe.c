@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <linux/mount.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -20,6 +22,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/image.h"
 #include "sandbox/init.h"
+#include "sandbox/landlock.h"
 #include "sandbox/rootfs.h"
 #include "sandbox/seccomp.h"
 #include "sandbox/userns.h"
@@ -137,6 +140,26 @@ static int try_seccomp(void)
     return sp_seccomp_load(&filter);
 }
 
+static int try_landlock(void)
+{
+    struct sp_error err = {0};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    return sp_landlock_enter(&err);
+}
+
+/* Set for good in this child alone. */
+static int try_securebits(void)
+{
+    return prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+static int try_keyring(void)
+{
+    return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) < 0 ? -errno : 0;
+}
+
 /* The folder whose mount is asked about. */
 static const char *idmap_of;
 
@@ -196,6 +219,16 @@ static const struct {
     {"cgroup namespace", true, SP_ISOLATE_CGROUP, try_cgroup, "Linux 4.6 or newer"},
     {"system call filter", true, SP_ISOLATE_SECCOMP, try_seccomp,
      "a kernel with CONFIG_SECCOMP_FILTER. Without it apps reach the whole kernel"},
+    {"landlock", false, SP_ISOLATE_LANDLOCK, try_landlock,
+     "Linux 5.19 or newer with CONFIG_SECURITY_LANDLOCK, and landlock in the boot option lsm=. "
+     "Without "
+     "it files are kept by mounts alone"},
+    {"locked securebits", false, 0, try_securebits,
+     "give the container CAP_SETPCAP. Without it the empty bounding set alone keeps capabilities "
+     "away"},
+    {"session keyring", false, 0, try_keyring,
+     "a kernel with CONFIG_KEYS, and keyctl allowed in the container. Apps cannot call keyctl "
+     "either way"},
     {"mounts with their own ids", false, SP_ISOLATE_IDMAP, try_idmap,
      "Linux 5.12 or newer and a file system that can (ext4, xfs, btrfs, overlay from 5.19). "
      "Without "
@@ -274,7 +307,7 @@ unsigned sp_probe_isolate(const struct sp_probe *probe)
     /* What needs two things has both or none. */
     on &= ~off;
     if (!(on & SP_ISOLATE_MOUNT))
-        on &= ~(unsigned)(SP_ISOLATE_OVERLAY | SP_ISOLATE_IDMAP);
+        on &= ~(unsigned)(SP_ISOLATE_OVERLAY | SP_ISOLATE_IDMAP | SP_ISOLATE_LANDLOCK);
     return on;
 }
 

@@ -18,15 +18,23 @@
 
 #define LOW32 0xffffffffull
 
+#if defined(__x86_64__)
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "the system call filter has not been written for this machine"
+#endif
+
 /* Calls that this libseccomp may be too old to know by name; the same number on every machine. */
 static const struct {
     const char *name;
     int number;
 } young[] = {{"futex_waitv", 449}, {"fchmodat2", 452}};
 
-static int resolve(const char *name)
+static int resolve(unsigned arch, const char *name)
 {
-    int number = seccomp_syscall_resolve_name(name);
+    int number = seccomp_syscall_resolve_name_arch(arch, name);
 
     if (number >= 0)
         return number;
@@ -36,14 +44,19 @@ static int resolve(const char *name)
     return -1; /* this machine does not have it: "open" on arm64 */
 }
 
-static int add_rule(scmp_filter_ctx ctx, const struct sp_seccomp_rule *rule)
+static int add_rule(scmp_filter_ctx ctx, unsigned arch, const struct sp_seccomp_rule *rule)
 {
     struct scmp_arg_cmp cmp[2];
-    int number = resolve(rule->call);
+    int number = resolve(arch, rule->call);
     unsigned n = 1;
 
     if (number < 0)
         return 0;
+    /* Rules are added by our own machine's number, or its stand-in, and translated. */
+    if (arch != NATIVE_ARCH)
+        number = seccomp_syscall_resolve_name(rule->call);
+    if (number == __NR_SCMP_ERROR)
+        return 0; /* a young one, by number alone */
     switch (rule->when) {
     case SP_SECCOMP_ALWAYS: n = 0; break;
     case SP_SECCOMP_ARG_IS:
@@ -60,12 +73,17 @@ static int add_rule(scmp_filter_ctx ctx, const struct sp_seccomp_rule *rule)
         cmp[1] = SCMP_CMP(2, SCMP_CMP_MASKED_EQ, LOW32, rule->mask);
         n = 2;
         break;
+    case SP_SECCOMP_NEXT_IS:
+        cmp[0] = SCMP_CMP(rule->arg, SCMP_CMP_MASKED_EQ, LOW32, rule->value);
+        cmp[1] = SCMP_CMP(rule->arg + 1, SCMP_CMP_MASKED_EQ, LOW32, rule->mask);
+        n = 2;
+        break;
     }
     return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, number, n, cmp);
 }
 
 /* Fills the context; returns the highest number that the table knows. */
-static int add_rules(scmp_filter_ctx ctx, struct sp_error *err)
+static int add_rules(scmp_filter_ctx ctx, unsigned arch, struct sp_error *err)
 {
     int highest = 0, r;
 
@@ -77,9 +95,9 @@ static int add_rules(scmp_filter_ctx ctx, struct sp_error *err)
     if (r < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, r, "set up the system call filter");
     for (size_t i = 0; i < sp_seccomp_n_rules; i++) {
-        int number = resolve(sp_seccomp_rules[i].call);
+        int number = resolve(arch, sp_seccomp_rules[i].call);
 
-        r = add_rule(ctx, &sp_seccomp_rules[i]);
+        r = add_rule(ctx, arch, &sp_seccomp_rules[i]);
         if (r < 0)
             return sp_error_set(err, SP_ERR_INTERNAL, r, "allow '%s'", sp_seccomp_rules[i].call);
         highest = number > highest ? number : highest;
@@ -87,23 +105,15 @@ static int add_rules(scmp_filter_ctx ctx, struct sp_error *err)
     return highest;
 }
 
-#if defined(__x86_64__)
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "the system call filter has not been written for this machine"
-#endif
-
 /*
  * In front of libseccomp's program: a number above all that we know is ENOSYS, not EPERM. libc
  * falls back only on ENOSYS. x32 numbers (bit 30) and other ABIs go on to the program, which kills.
  */
-static size_t put_prelude(struct sock_filter *code, int highest)
+static size_t put_prelude(struct sock_filter *code, unsigned arch, int highest)
 {
     const struct sock_filter prelude[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 4),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch, 0, 4),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 2, 0),
         BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (unsigned)highest, 0, 1),
@@ -116,11 +126,11 @@ static size_t put_prelude(struct sock_filter *code, int highest)
 }
 
 /* libseccomp writes its program only to a descriptor. */
-static int export_code(scmp_filter_ctx ctx, int highest, struct sp_seccomp *ret,
+static int export_code(scmp_filter_ctx ctx, unsigned arch, int highest, struct sp_seccomp *ret,
                        struct sp_error *err)
 {
     SP_AUTO_FD int fd = memfd_create("seccomp", MFD_CLOEXEC);
-    size_t front = put_prelude(NULL, 0), len;
+    size_t front = put_prelude(NULL, arch, 0), len;
     off_t size;
     int r;
 
@@ -134,7 +144,7 @@ static int export_code(scmp_filter_ctx ctx, int highest, struct sp_seccomp *ret,
     len = front + (size_t)size / sizeof(struct sock_filter);
     ret->code = sp_new0n(struct sock_filter, len);
     ret->len = len;
-    (void)put_prelude(ret->code, highest);
+    (void)put_prelude(ret->code, arch, highest);
     if (pread(fd, ret->code + front, (size_t)size, 0) != size) {
         sp_seccomp_done(ret);
         return sp_error_set(err, SP_ERR_INTERNAL, -EIO, "export the system call filter");
@@ -144,14 +154,25 @@ static int export_code(scmp_filter_ctx ctx, int highest, struct sp_seccomp *ret,
 
 int sp_seccomp_compile(struct sp_seccomp *ret, struct sp_error *err)
 {
+    return sp_seccomp_compile_for(NATIVE_ARCH, ret, err);
+}
+
+int sp_seccomp_compile_for(unsigned arch, struct sp_seccomp *ret, struct sp_error *err)
+{
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    int r;
+    int r = 0;
 
     if (!ctx)
         return sp_error_set(err, SP_ERR_INTERNAL, -ENOMEM, "set up the system call filter");
-    r = add_rules(ctx, err);
+    if (arch != NATIVE_ARCH) {
+        r = seccomp_arch_add(ctx, arch);
+        if (r == 0)
+            r = seccomp_arch_remove(ctx, NATIVE_ARCH);
+    }
+    if (r == 0)
+        r = add_rules(ctx, arch, err);
     if (r >= 0)
-        r = export_code(ctx, r, ret, err);
+        r = export_code(ctx, arch, r, ret, err);
     seccomp_release(ctx);
     return r < 0 ? r : 0;
 }

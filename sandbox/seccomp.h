@@ -20,6 +20,8 @@ struct sp_seccomp {
 
 /* Compiles the table with libseccomp. */
 int sp_seccomp_compile(struct sp_seccomp *ret, struct sp_error *err);
+/* The same for another machine (AUDIT_ARCH_*), which can only be looked at; for the test. */
+int sp_seccomp_compile_for(unsigned arch, struct sp_seccomp *ret, struct sp_error *err);
 void sp_seccomp_done(struct sp_seccomp *filter);
 /* Loads it into the calling process, whose no_new_privs is set. Async-signal-safe. */
 int sp_seccomp_load(const struct sp_seccomp *filter);
@@ -33,6 +35,7 @@ enum sp_seccomp_when {
     SP_SECCOMP_ARG_HAS_NONE, /* (arg & mask) == 0 */
     SP_SECCOMP_ARG_MASKED,   /* (arg & mask) == value */
     SP_SECCOMP_TWO_ARE,      /* arg == value and the third argument == mask */
+    SP_SECCOMP_NEXT_IS,      /* arg == value and the argument after it == mask */
 };
 
 struct sp_seccomp_rule {

@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -33,6 +34,17 @@
     {                                                                                              \
         (call), (why), SP_SECCOMP_TWO_ARE, (n), (is), (third)                                      \
     }
+
+#define NEXT(call, n, is, next, why)                                                               \
+    {                                                                                              \
+        (call), (why), SP_SECCOMP_NEXT_IS, (n), (is), (next)                                       \
+    }
+
+/* Younger than some headers. */
+#define SET_MDWE    65
+#define GET_MDWE    66
+#define SET_VMA     0x53564d41
+#define SET_PTRACER 0x59616d61
 
 #define NAMESPACES                                                                                 \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
@@ -322,7 +334,6 @@ const struct sp_seccomp_rule sp_seccomp_rules[] = {
     ALLOW("mq_notify", "System V and POSIX message passing, in its own ipc namespace"),
     ALLOW("mq_getsetattr", "System V and POSIX message passing, in its own ipc namespace"),
     /* per-process settings; a process can only tighten itself */
-    ALLOW("prctl", "per-process settings"),
     ALLOW("arch_prctl", "per-process settings"),
     ALLOW("seccomp", "per-process settings"),
     ALLOW("landlock_create_ruleset", "per-process settings"),
@@ -362,6 +373,43 @@ const struct sp_seccomp_rule sp_seccomp_rules[] = {
     /* personality: the ordinary one, and asking; others switch protections off */
     WHEN("personality", 0, 0, "the ordinary personality"),
     WHEN("personality", 0, 0xffffffff, "which personality"),
+
+    /* prctl: settings of the process itself; not PR_SET_MM, PR_SET_SECUREBITS, PR_SCHED_CORE, perf, TSC */
+    WHEN("prctl", 0, PR_SET_PDEATHSIG, "die with the parent"),
+    WHEN("prctl", 0, PR_GET_PDEATHSIG, "die with the parent"),
+    WHEN("prctl", 0, PR_SET_DUMPABLE, "closes its own /proc files to its like"),
+    WHEN("prctl", 0, PR_GET_DUMPABLE, "asking what it has"),
+    WHEN("prctl", 0, PR_SET_NAME, "the name of a thread"),
+    WHEN("prctl", 0, PR_GET_NAME, "the name of a thread"),
+    WHEN("prctl", 0, PR_SET_KEEPCAPS, "locked by the securebits, and there are none to keep"),
+    WHEN("prctl", 0, PR_GET_KEEPCAPS, "asking what it has"),
+    WHEN("prctl", 0, PR_GET_SECCOMP, "asking what it has"),
+    WHEN("prctl", 0, PR_SET_SECCOMP, "a stricter filter of its own"),
+    WHEN("prctl", 0, PR_SET_NO_NEW_PRIVS, "only tightens"),
+    WHEN("prctl", 0, PR_GET_NO_NEW_PRIVS, "asking what it has"),
+    WHEN("prctl", 0, PR_CAPBSET_READ, "asking what it has"),
+    WHEN("prctl", 0, PR_CAPBSET_DROP, "only tightens"),
+    WHEN("prctl", 0, PR_GET_SECUREBITS, "asking what it has"),
+    WHEN("prctl", 0, PR_CAP_AMBIENT, "asking; raising needs a capability"),
+    WHEN("prctl", 0, PR_SET_TIMERSLACK, "how exact its own timers are"),
+    WHEN("prctl", 0, PR_GET_TIMERSLACK, "asking what it has"),
+    WHEN("prctl", 0, PR_SET_THP_DISABLE, "huge pages of its own"),
+    WHEN("prctl", 0, PR_GET_THP_DISABLE, "asking what it has"),
+    WHEN("prctl", 0, PR_GET_CHILD_SUBREAPER, "asking what it has"),
+    WHEN("prctl", 0, PR_GET_TID_ADDRESS, "asking what it has"),
+    WHEN("prctl", 0, PR_GET_TIMING, "asking what it has"),
+    WHEN("prctl", 0, PR_GET_SPECULATION_CTRL, "asking what it has"),
+    WHEN("prctl", 0, PR_SET_SPECULATION_CTRL, "speculation of its own"),
+    WHEN("prctl", 0, PR_SVE_SET_VL, "vector length of arm64"),
+    WHEN("prctl", 0, PR_SVE_GET_VL, "asking what it has"),
+    WHEN("prctl", 0, PR_PAC_RESET_KEYS, "pointer keys of arm64"),
+    WHEN("prctl", 0, PR_SET_TAGGED_ADDR_CTRL, "tagged pointers of arm64"),
+    WHEN("prctl", 0, PR_GET_TAGGED_ADDR_CTRL, "asking what it has"),
+    WHEN("prctl", 0, SET_MDWE, "no memory that is writable and executable"),
+    WHEN("prctl", 0, GET_MDWE, "asking what it has"),
+    WHEN("prctl", 0, SET_VMA, "names of its own memory"),
+    WHEN("prctl", 0, SET_PTRACER, "tightens: nobody may trace"),
+    NEXT("prctl", 0, PR_SET_CHILD_SUBREAPER, 1, "adopt orphans; giving that up would lose them"),
 
     /* nodes: FIFOs, files and sockets; devices would need a capability too */
     MASKED("mknod", 1, S_IFMT, S_IFIFO, "mkfifo"),

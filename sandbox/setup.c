@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "sandbox/ctl.h"
 #include "sandbox/init.h"
+#include "sandbox/landlock.h"
 #include "sandbox/privs.h"
 
 static int fail(struct sp_error *err, const char *what)
@@ -167,6 +168,11 @@ static int give_up(const struct sp_init_plan *plan, const struct sp_init_order *
     sp_privs_rlimits(&order->limits);
     (void)umask(022);
     r = keep_only_ctl(plan->ctl, err);
+    mark(plan, "descriptors");
+    /* While we may still look into folders that are the app's alone. */
+    if (r == 0 && (plan->isolate & SP_ISOLATE_LANDLOCK))
+        r = sp_landlock_enter(err);
+    mark(plan, "landlock");
     if (r == 0)
         r = sp_privs_reduce(err);
     if (r < 0)
@@ -189,6 +195,9 @@ static int prepare(const struct sp_init_plan *plan, struct sp_error *err)
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (plan->isolate &
+        SP_ISOLATE_PID) /* elsewhere the state id in it is how leftovers are found */
+        sp_privs_forget_arguments();
     r = enter_groups(plan, err);
     if (r < 0)
         return r;

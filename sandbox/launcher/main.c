@@ -307,6 +307,7 @@ int main(int argc, char **argv)
     uint64_t seed;
 
     sp_log_set_program("launcher");
+    sp_privs_note_arguments(argc, argv);
     if (!parse(l, argc, argv)) {
         sp_log(
             SP_LOG_ERROR, "launcher.usage",

@@ -184,6 +184,28 @@ class Conversation(Case):
         made = os.stat(folder + "/o/made")
         self.assertEqual((made.st_uid, made.st_gid), (launch.DAEMON_UID, launch.DAEMON_UID))
 
+    def test_venv_processes_shared_memory_and_signals_of_an_app_work(self):
+        """What Landlock and the filter must leave alone."""
+        code = """
+import multiprocessing, os, signal, socket, subprocess, sys
+from multiprocessing import shared_memory
+if __name__ == '__main__':
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', '/home/user/env'], check=True)
+    print(subprocess.run(['/home/user/env/bin/python', '-c', 'print(1)'], capture_output=True, text=True).stdout, end='')
+    with multiprocessing.Pool(2) as pool:
+        print(pool.map(abs, [-1, -2]))
+    memory = shared_memory.SharedMemory(create=True, size=4096); memory.close(); memory.unlink()
+    server = socket.socket(socket.AF_UNIX); server.bind(chr(0) + 'own'); server.listen()
+    socket.socket(socket.AF_UNIX).connect(chr(0) + 'own')
+    open('/tmp/a', 'w').write('x'); os.rename('/tmp/a', '/tmp/b'); os.mkdir('/tmp/d'); os.rename('/tmp/b', '/tmp/d/b')
+    child = subprocess.Popen(['/bin/sleep', '60']); child.send_signal(signal.SIGTERM); print(child.wait())
+    open('/proc/self/comm', 'w').write('me'); print('done')
+"""
+        box = self.l.sandbox()
+        self.l.run(box, [PYTHON, "-c", "open('/home/user/w.py', 'w').write(%r)" % code])
+        _, text = self.l.run(box, [PYTHON, "/home/user/w.py"])
+        self.assertEqual(text, "1\n[1, 2]\n-15\ndone\n")
+
     def test_usage_is_read_while_a_program_runs(self):
         box = self.l.sandbox()
         worker = self.start("stay.py", "sleep", sandbox=box, until=b"sleeping")

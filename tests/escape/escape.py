@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 import launch_driver as launch  # noqa: E402
 
 PROGRAMS = os.path.join(HERE, "programs")
+ATTACKS = os.path.join(ROOT, "tests", "e2e", "attacks")  # shared with test_sandbox.py
 PYTHON = "/usr/bin/python3"
 APP = "/home/user/app/"
 UIDS = (1000, 0)
@@ -130,8 +131,8 @@ class Attacker:
 def build_programs(folder):
     """Every C program, static: the sandbox needs no library for it. {name: bytes}"""
     files = {}
-    for name in sorted(os.listdir(PROGRAMS)):
-        path = os.path.join(PROGRAMS, name)
+    for path in sorted(os.path.join(top, name) for top in (ATTACKS, PROGRAMS) for name in os.listdir(top)):
+        name = os.path.basename(path)
         if name.endswith(".py"):
             with open(path, encoding="utf-8") as file:
                 files[name] = file.read()

@@ -111,4 +111,6 @@ def compare(before, now):
     if isinstance(before, dict):
         return "%r" % {key: (before.get(key), now.get(key)) for key in {*before, *now}
                        if before.get(key) != now.get(key)}
+    if isinstance(before, list):
+        return "new %r, gone %r" % ([x for x in now if x not in before], [x for x in before if x not in now])
     return "%r, before %r" % (now, before)

@@ -47,6 +47,10 @@ def outside(args):
 
 def settle_in(folder):
     subprocess.run(["mount", "--bind", folder, "/tmp"], check=True)
+    # The real host's named namespaces come and go, and take their mounts out of every mount namespace.
+    if os.path.isdir("/run/netns"):
+        subprocess.run("umount -l /run/netns/* /run/netns 2>/dev/null; mount -t tmpfs netns /run/netns", shell=True,
+                       check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with open("/tmp/canary", "w", encoding="utf-8") as file:
         file.write("what an attack would change\n")
@@ -111,7 +115,8 @@ def run_as(uid, cases, args, programs, report):
     import host
     # Not made of a pid: those of this namespace come again, and the tree of groups is the real host's.
     launcher = escape.launch.Launcher(options=["--run-as-root-inside"] if uid == 0 else [],
-                                      state_id=os.urandom(8).hex())
+                                      state_id=os.urandom(8).hex(),
+                                      env={"SPACES_SECRET": "a token of the daemon", "PYTHONSTARTUP": "/tmp/canary"})
     try:
         launcher.snapshot({"app.py": "print('hello')\n", **programs})
         hello = launcher.hello()

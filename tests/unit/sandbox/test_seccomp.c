@@ -1,6 +1,9 @@
 #include "sandbox/seccomp.h"
 
 #include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -136,6 +139,74 @@ static void test_other_abis_kill(void **state)
 #endif
 }
 
+static void test_prctl_is_a_list_and_orphans_stay_adopted(void **state)
+{
+    (void)state;
+    assert_int_equal(under_filter(SYS_prctl, PR_SET_NAME, (long)"x", 0), 0);
+    assert_int_equal(under_filter(SYS_prctl, PR_GET_DUMPABLE, 0, 0), 0);
+    assert_int_equal(under_filter(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0), 0);
+    assert_int_equal(under_filter(SYS_prctl, PR_SET_CHILD_SUBREAPER, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1L << 32, 0), EPERM);
+    assert_int_equal(under_filter(SYS_prctl, PR_SET_MM, 8, 0), EPERM);
+    assert_int_equal(under_filter(SYS_prctl, PR_SET_SECUREBITS, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_prctl, 31 /* PR_TASK_PERF_EVENTS_DISABLE */, 0, 0), EPERM);
+    assert_int_equal(under_filter(SYS_prctl, 62 /* PR_SCHED_CORE */, 0, 0), EPERM);
+}
+
+/* What a program of the filter's instructions answers; enough of the language for libseccomp. */
+static unsigned simulate(const struct sp_seccomp *program, unsigned arch, int number, uint64_t arg0,
+                         uint64_t arg1)
+{
+    const struct seccomp_data data = {.nr = number, .arch = arch, .args = {arg0, arg1}};
+    uint32_t acc = 0;
+
+    for (size_t pc = 0; pc < program->len; pc++) {
+        const struct sock_filter *at = &program->code[pc];
+        bool is = false;
+
+        switch (at->code) {
+        case BPF_LD | BPF_W | BPF_ABS: memcpy(&acc, (const char *)&data + at->k, 4); continue;
+        case BPF_ALU | BPF_AND | BPF_K: acc &= at->k; continue;
+        case BPF_JMP | BPF_JA: pc += at->k; continue;
+        case BPF_JMP | BPF_JEQ | BPF_K: is = acc == at->k; break;
+        case BPF_JMP | BPF_JGT | BPF_K: is = acc > at->k; break;
+        case BPF_JMP | BPF_JGE | BPF_K: is = acc >= at->k; break;
+        case BPF_RET | BPF_K: return at->k;
+        default: fail_msg("instruction 0x%x", at->code);
+        }
+        pc += is ? at->jt : at->jf;
+    }
+    fail_msg("the program has no end");
+    return 0;
+}
+
+static void test_the_table_compiles_for_arm64_and_decides_the_same(void **state)
+{
+    const unsigned arch = AUDIT_ARCH_AARCH64;
+    const unsigned eperm = SECCOMP_RET_ERRNO | EPERM, enosys = SECCOMP_RET_ERRNO | ENOSYS;
+    struct sp_seccomp arm = {0};
+    struct sp_error err = {0};
+
+    (void)state;
+    assert_int_equal(sp_seccomp_compile_for(arch, &arm, &err), 0);
+    assert_int_equal(simulate(&arm, arch, 56, 0, 0), SECCOMP_RET_ALLOW);        /* openat */
+    assert_int_equal(simulate(&arm, arch, 64, 0, 0), SECCOMP_RET_ALLOW);        /* write */
+    assert_int_equal(simulate(&arm, arch, 220, SIGCHLD, 0), SECCOMP_RET_ALLOW); /* clone */
+    assert_int_equal(simulate(&arm, arch, 220, SIGCHLD | CLONE_NEWUSER, 0), eperm);
+    assert_int_equal(simulate(&arm, arch, 220, CLONE_NEWNS | 1ull << 40, 0), eperm);
+    assert_int_equal(simulate(&arm, arch, 435, 0, 0), enosys); /* clone3 */
+    assert_int_equal(simulate(&arm, arch, 600, 0, 0), enosys);
+    assert_int_equal(simulate(&arm, arch, 198, AF_INET, 0), SECCOMP_RET_ALLOW); /* socket */
+    assert_int_equal(simulate(&arm, arch, 198, 40, 0), eperm);
+    assert_int_equal(simulate(&arm, arch, 29, 0, 0x5412 | 1ull << 32), eperm); /* ioctl TIOCSTI */
+    assert_int_equal(simulate(&arm, arch, 97, 0, 0), eperm);                   /* unshare */
+    assert_int_equal(simulate(&arm, arch, 40, 0, 0), eperm);                   /* mount */
+    assert_int_equal(simulate(&arm, arch, 117, 0, 0), eperm);                  /* ptrace */
+    assert_int_equal(simulate(&arm, arch, 167, PR_SET_CHILD_SUBREAPER, 0), eperm);
+    assert_int_equal(simulate(&arm, AUDIT_ARCH_ARM, 5, 0, 0), SECCOMP_RET_KILL_PROCESS);
+    sp_seccomp_done(&arm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +218,8 @@ int main(void)
         cmocka_unit_test(test_families_and_protocols_are_filtered),
         cmocka_unit_test(test_clone3_and_calls_of_the_future_let_libc_fall_back),
         cmocka_unit_test(test_other_abis_kill),
+        cmocka_unit_test(test_prctl_is_a_list_and_orphans_stay_adopted),
+        cmocka_unit_test(test_the_table_compiles_for_arm64_and_decides_the_same),
     };
 
     return cmocka_run_group_tests(tests, compile, release);
