@@ -133,7 +133,9 @@ static int check_schema(struct store_db *db, struct sp_error *err)
         return sp_error_set(err, SP_ERR_CONFLICT, 0,
                             "open the store: its schema is version %lld, this program knows %d",
                             (long long)version, SCHEMA_VERSION);
-    r = query_int(db, "SELECT quick_check = 'ok' FROM pragma_quick_check(1)", &whole, err);
+    /* Without an argument: newer SQLite takes quick_check(1), asked like this, for a table's name.
+     */
+    r = query_int(db, "SELECT quick_check = 'ok' FROM pragma_quick_check LIMIT 1", &whole, err);
     if (r == 0 && !whole)
         return sp_error_set(err, SP_ERR_INTERNAL, -EIO, "open the store: the database is damaged");
     return r;

@@ -34,6 +34,14 @@ def show(*names):
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
+def main_pid():
+    """The daemon's; a stopped unit has none, and 0 must never be killed."""
+    pid = int(show("MainPID")["MainPID"])
+    if pid <= 1:
+        raise AssertionError("the unit has no process\n" + journal())
+    return pid
+
+
 def journal():
     return subprocess.run(["journalctl", "-u", UNIT, "--no-pager", "-n", "40", "-o", "cat"], capture_output=True,
                           text=True, check=False).stdout
@@ -115,7 +123,7 @@ class FirstLight(unittest.TestCase):
         self.assertEqual(http_status("/readyz"), 200)
 
     def test_2_the_daemon_is_its_own_user_and_both_live_in_their_own_leaf(self):
-        main = int(show("MainPID")["MainPID"])
+        main = main_pid()
         found = {pid: (uid, command) for pid, uid, command in processes()}
         self.assertEqual(found[main][0], int(subprocess.run(["id", "-u", "spacesd"], capture_output=True, text=True,
                                                             check=True).stdout))
@@ -141,27 +149,27 @@ class FirstLight(unittest.TestCase):
         self.assertTrue(any(read(f"{GROUP}/{name}/cgroup.procs") for name in capped))
 
     def test_5_a_restart_of_the_unit_keeps_the_space(self):
-        before = show("MainPID")["MainPID"]
+        before = main_pid()
         again = systemctl("restart", UNIT)
         self.assertEqual(again.returncode, 0, again.stderr + journal())
-        self.assertNotEqual(show("MainPID")["MainPID"], before)
+        self.assertNotEqual(main_pid(), before)
         wait_for("the Space to run again", lambda: '"RUNNING"' in spaces("ls", "-o", "json"))
         self.assertEqual(call("demo/hello", "predict", ["again"]), ["Hello again! 👋"])
 
     def test_6_a_killed_daemon_is_started_again_and_serves(self):
-        before = show("MainPID")["MainPID"]
-        os.kill(int(before), 9)
-        wait_for("another main process", lambda: show("MainPID", "SubState")["MainPID"] not in (before, "0"))
+        before = main_pid()
+        os.kill(before, 9)
+        wait_for("another main process", lambda: show("MainPID")["MainPID"] not in (str(before), "0"))
         wait_for("the unit to be ready", lambda: show("SubState")["SubState"] == "running")
         wait_for("the Space to run again", lambda: '"RUNNING"' in spaces("ls", "-o", "json"))
         self.assertEqual(call("demo/hello", "predict", ["you"]), ["Hello you! 👋"])
 
     def test_7_a_killed_launcher_takes_the_daemon_along_and_both_come_back(self):
-        before = show("MainPID")["MainPID"]
+        before = main_pid()
         launchers = [pid for pid, uid, command in processes()
                      if uid == 0 and command.startswith("/usr/local/libexec/spaces-launcher")]
         os.kill(min(launchers), 9)
-        wait_for("another main process", lambda: show("MainPID", "SubState")["MainPID"] not in (before, "0"))
+        wait_for("another main process", lambda: show("MainPID")["MainPID"] not in (str(before), "0"))
         wait_for("the unit to be ready", lambda: show("SubState")["SubState"] == "running")
         wait_for("the Space to run again", lambda: '"RUNNING"' in spaces("ls", "-o", "json"))
 

@@ -37,6 +37,7 @@ StandardOutput=file:/dev/ttyS1
 StandardError=inherit
 WorkingDirectory=/srv/spaces
 ExecStart=/usr/bin/python3 tests/guest/inside.py
+ExecStopPost=-/bin/sh -c 'journalctl -b -p warning -n 60 --no-pager >/dev/ttyS0'
 ExecStopPost=/usr/bin/systemctl --no-block poweroff
 UNIT
 mkdir -p "$root/etc/systemd/system/multi-user.target.wants"

@@ -18,7 +18,9 @@ SUITES = (
     "tests/e2e/test_sandbox_limits.py",
     "tests/e2e/test_sandbox_network.py",
     "tests/e2e/test_zygote.py",
+    "tests/e2e/test_pool.py",
     "tests/e2e/test_data.py",
+    "tests/e2e/test_resources.py",
     "tests/e2e/test_gpu.py",
     "tests/guest/start_steps.py",
 )
@@ -64,7 +66,7 @@ def main():
         if os.path.exists(name) and wanted(name):
             run(name, ["/usr/bin/python3", "tests/support/tap.py", name])
     if os.path.exists(ESCAPE) and wanted(ESCAPE):
-        run(ESCAPE, ["/usr/bin/python3", ESCAPE])
+        run(ESCAPE, ["/usr/bin/python3", ESCAPE, "build"])
     print("DONE", flush=True)
 
 

@@ -112,8 +112,10 @@ def read_results(qemu, fd, console):
         elif results:
             results[-1].lines.append(line)
     if not done:
+        if results and results[-1].code is None:
+            tell(results[-1])
         with open(console, encoding="utf-8", errors="replace") as file:
-            print("the guest did not finish; its console ended with:\n" + file.read()[-4000:], flush=True)
+            print("the guest did not finish; its console ended with:\n" + file.read()[-8000:], flush=True)
         last = Result("the guest itself")
         last.lines, last.code = ["not ok 1 - boots, runs every suite and powers off"], 1
         results.append(last)
