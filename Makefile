@@ -37,7 +37,7 @@ LDFLAGS_ALL = $(SANFLAGS) -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(LD
 
 # Libraries by folder: what a folder may link is what style says it may use.
 LIBS_base     := -ljansson
-LIBS_sandbox  := -lseccomp -lcgroup
+LIBS_sandbox  := -lseccomp -lcgroup -lmnl
 LIBS_runtime  := -luv -lsqlite3 -lsodium -lyaml -lz -lm
 LIBS_cli      := -lcurl
 
@@ -51,6 +51,8 @@ PROTO    := $(call src,ui-protocol)
 SCHED    := $(call src,scheduler)
 SANDBOX  := $(call src,sandbox)
 LAUNCHER := $(call src,sandbox/launcher)
+NETWORK  := $(call src,sandbox/network)
+HELPERS  := $(call src,helpers)
 RUNTIME  := $(call src,runtime) $(call src,runtime/server) $(call src,runtime/app) \
             $(call src,runtime/state) $(call src,runtime/spaces) $(call src,runtime/api)
 CLI      := $(call src,cli)
@@ -60,11 +62,13 @@ LIB_PROTO    := $(BUILD)/lib/ui-protocol.a
 LIB_SCHED    := $(BUILD)/lib/scheduler.a
 LIB_SANDBOX  := $(BUILD)/lib/sandbox.a
 LIB_LAUNCHER := $(BUILD)/lib/launcher.a
+LIB_NETWORK  := $(BUILD)/lib/network.a
+LIB_HELPERS  := $(BUILD)/lib/helpers.a
 LIB_RUNTIME  := $(BUILD)/lib/runtime.a
 LIB_CLI      := $(BUILD)/lib/cli.a
 LIB_WEB      := $(BUILD)/lib/web.a
 
-PROGRAMS := $(BUILD)/spacesd $(BUILD)/spaces $(BUILD)/spaces-launcher
+PROGRAMS := $(BUILD)/spacesd $(BUILD)/spaces $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver
 
 .PHONY: all build
 all: build
@@ -88,7 +92,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@echo "  CC      $<"
 	@$(CC) $(CFLAGS_ALL) -include base/banned.h -MMD -MP -c $< -o $@
 
--include $(patsubst %.o,%.d,$(call objs,$(BASE) $(PROTO) $(SCHED) $(SANDBOX) $(LAUNCHER) $(RUNTIME) $(CLI)))
+-include $(patsubst %.o,%.d,$(call objs,$(BASE) $(PROTO) $(SCHED) $(SANDBOX) $(LAUNCHER) $(NETWORK) $(HELPERS) $(RUNTIME) $(CLI)))
 
 define archive
 $(1): $(call objs,$(2))
@@ -97,11 +101,13 @@ $(1): $(call objs,$(2))
 	@$$(AR) rcs $$@ $$^
 endef
 # A program's main.o stays out of the archive, so that tests can link the rest.
-without_main = $(filter-out %/main.c,$(1))
+without_main = $(filter-out %/main.c helpers/resolver.c,$(1))
 $(eval $(call archive,$(LIB_BASE),$(BASE)))
 $(eval $(call archive,$(LIB_PROTO),$(PROTO)))
 $(eval $(call archive,$(LIB_SCHED),$(SCHED)))
 $(eval $(call archive,$(LIB_SANDBOX),$(SANDBOX)))
+$(eval $(call archive,$(LIB_NETWORK),$(NETWORK)))
+$(eval $(call archive,$(LIB_HELPERS),$(call without_main,$(HELPERS))))
 $(eval $(call archive,$(LIB_LAUNCHER),$(call without_main,$(LAUNCHER))))
 $(eval $(call archive,$(LIB_RUNTIME),$(call without_main,$(RUNTIME))))
 $(eval $(call archive,$(LIB_CLI),$(call without_main,$(CLI))))
@@ -110,9 +116,13 @@ $(BUILD)/spacesd: $(BUILD)/obj/runtime/main.o $(LIB_RUNTIME) $(LIB_WEB) $(LIB_PR
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_runtime) $(LIBS_sandbox) $(LIBS_base)
 
-$(BUILD)/spaces-launcher: $(BUILD)/obj/sandbox/launcher/main.o $(LIB_LAUNCHER) $(LIB_SANDBOX) $(LIB_BASE)
+$(BUILD)/spaces-launcher: $(BUILD)/obj/sandbox/launcher/main.o $(LIB_LAUNCHER) $(LIB_NETWORK) $(LIB_SANDBOX) $(LIB_BASE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_sandbox) $(LIBS_base)
+
+$(BUILD)/spaces-resolver: $(BUILD)/obj/helpers/resolver.o $(LIB_HELPERS) $(LIB_BASE)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_base)
 
 $(BUILD)/spaces: $(BUILD)/obj/cli/main.o $(LIB_CLI) $(LIB_PROTO) $(LIB_BASE)
 	@echo "  LD      $@"

@@ -54,6 +54,7 @@ struct sp_init_plan {
 struct sp_init_order {
     struct sp_launch_limits limits;
     char hostname[64];
+    bool asks_names;   /* it has a network: /etc/resolv.conf names our resolver */
     char app_dir[512]; /* working folder of workers */
 };
 #define SP_INIT_ORDER_FDS     3 /* snapshot, files, uploads; none without a mount namespace */

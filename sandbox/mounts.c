@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "sandbox/rootfs.h"
 
 #define STATE_BYTES (64ull << 20) /* saved session state of the workers */
 
@@ -210,9 +211,11 @@ int sp_mounts_enter_root(int root_fd, const char *at, struct sp_error *err)
 
 int sp_mounts_put_own(const struct sp_mounts *mounts, struct sp_error *err)
 {
-    int r = put_tmpfs("/dev/shm", "shm", MS_NOEXEC, mounts->shm_bytes, mounts->layer_inodes, 01777,
-                      err);
+    int r = mounts->asks_names ? bind(SP_ROOTFS_RESOLV, "/etc/resolv.conf", err) : 0;
 
+    if (r == 0)
+        r = put_tmpfs("/dev/shm", "shm", MS_NOEXEC, mounts->shm_bytes, mounts->layer_inodes, 01777,
+                      err);
     if (r == 0)
         r = put_layer(mounts, err);
     if (r == 0)

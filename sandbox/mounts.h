@@ -24,7 +24,8 @@ struct sp_mounts {
     uint64_t shm_bytes;
     uid_t app_uid; /* as the host sees it */
     gid_t app_gid;
-    bool overlay; /* false: the app's files are read-only */
+    bool asks_names; /* has a network and our resolver */
+    bool overlay;    /* false: the app's files are read-only */
 };
 
 /*

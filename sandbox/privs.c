@@ -64,6 +64,20 @@ int sp_privs_reduce(struct sp_error *err)
     return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "drop the capabilities") : 0;
 }
 
+static int keep(const unsigned *needed, size_t n, struct sp_error *err)
+{
+    uint32_t mask = 0;
+    int r;
+
+    for (size_t i = 0; i < n; i++)
+        mask |= 1u << needed[i];
+    for (unsigned long cap = 0; cap < 64; cap++)
+        if ((cap >= 32 || !(mask & 1u << cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+            break; /* past the last one, or an ordinary user, who has nothing to drop */
+    r = set_caps(mask);
+    return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "drop capabilities") : 0;
+}
+
 int sp_privs_keep_launcher(struct sp_error *err)
 {
     static const unsigned needed[] = {
@@ -81,16 +95,22 @@ int sp_privs_keep_launcher(struct sp_error *err)
         CAP_SYS_PTRACE,      /* /proc/PID/ns of a child that is not dumpable */
         CAP_SYS_RESOURCE,    /* OOM scores that stay */
     };
-    uint32_t mask = 0;
-    int r;
 
-    for (size_t i = 0; i < SP_LEN(needed); i++)
-        mask |= 1u << needed[i];
-    for (unsigned long cap = 0; cap < 64; cap++)
-        if ((cap >= 32 || !(mask & 1u << cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            break; /* past the last one, or an ordinary user, who has nothing to drop */
-    r = set_caps(mask);
-    return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "drop capabilities") : 0;
+    return keep(needed, SP_LEN(needed), err);
+}
+
+int sp_privs_keep_network(struct sp_error *err)
+{
+    static const unsigned needed[] = {
+        CAP_SYS_ADMIN,        /* entering the network namespace of a sandbox */
+        CAP_NET_ADMIN,        /* interfaces, the packet filter */
+        CAP_NET_BIND_SERVICE, /* port 53 of the bridge */
+        CAP_SETUID,           /* the resolver gives up its user */
+        CAP_SETGID,           /* the same */
+        CAP_KILL,             /* and is ended */
+    };
+
+    return keep(needed, SP_LEN(needed), err);
 }
 
 int sp_privs_drop_all(void)

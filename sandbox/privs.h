@@ -34,6 +34,8 @@ void sp_privs_oom_score(int score);
 
 /* For the launcher: only what its work needs, for good; bounding set included. */
 int sp_privs_keep_launcher(struct sp_error *err);
+/* The same for the process that makes networks. */
+int sp_privs_keep_network(struct sp_error *err);
 
 /* Which memory /proc/PID/cmdline shows; once, from main. */
 void sp_privs_note_arguments(int argc, char **argv);

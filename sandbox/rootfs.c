@@ -242,6 +242,16 @@ static int put_sdk(int root, int sdk_fd, struct sp_error *err)
     return r;
 }
 
+static int put_resolv(int root, const char *nameserver, struct sp_error *err)
+{
+    char text[80] = "";
+
+    if (nameserver[0])
+        (void)snprintf(text, sizeof(text), "nameserver %s\noptions timeout:3 attempts:2\n",
+                       nameserver);
+    return write_new(root, &SP_ROOTFS_RESOLV[1], text, err);
+}
+
 static int fill(int root, int sdk_fd, struct sp_error *err)
 {
     int r;
@@ -300,6 +310,8 @@ int sp_rootfs_build(struct sp_rootfs *ret, int sdk_fd, struct sp_error *err)
     r = fill(root, sdk_fd, err);
     (void)umask(mask);
     (void)chdir("/");
+    if (r == 0)
+        r = put_resolv(root, ret->nameserver, err);
     if (r == 0)
         r = seal(ret->at, err);
     ret->mounted = r == 0;

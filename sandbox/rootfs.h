@@ -15,6 +15,7 @@ struct sp_error;
 struct sp_rootfs {
     char at[16]; /* where it is mounted in the launcher's namespace */
     bool mounted;
+    char nameserver[16]; /* set before the build: whom Spaces with a network ask; "" = none */
 };
 
 /*
@@ -22,6 +23,8 @@ struct sp_rootfs {
  * opened after this, and before sp_rootfs_build covers a folder of the host.
  */
 int sp_rootfs_leave_host(struct sp_error *err);
+#define SP_ROOTFS_RESOLV "/etc/resolv.space" /* goes over /etc/resolv.conf of those Spaces */
+
 /* Builds the root. `sdk_fd`: a folder. */
 int sp_rootfs_build(struct sp_rootfs *ret, int sdk_fd, struct sp_error *err);
 /* A detached clone of all its mounts, for one sandbox. */

@@ -89,6 +89,7 @@ static int enter_space(const struct sp_init_plan *plan, const struct sp_init_ord
         .shm_bytes = order->limits.shm_bytes,
         .app_uid = plan->mount_uid,
         .app_gid = plan->mount_gid,
+        .asks_names = order->asks_names,
         .overlay = (plan->isolate & SP_ISOLATE_OVERLAY) != 0,
     };
 

@@ -5,9 +5,9 @@
 set -eu
 
 build="gcc make pkg-config libc6-dev libuv1-dev libjansson-dev libsqlite3-dev libsodium-dev \
-libseccomp-dev libcgroup-dev libyaml-dev libcurl4-openssl-dev zlib1g-dev python3"
+libseccomp-dev libcgroup-dev libmnl-dev libyaml-dev libcurl4-openssl-dev zlib1g-dev python3"
 tests="libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy node-llhttp wrk nginx-light \
-bubblewrap chromium fonts-dejavu-core fonts-noto-color-emoji procps iproute2 strace git curl \
+bubblewrap nftables chromium fonts-dejavu-core fonts-noto-color-emoji procps iproute2 strace git curl \
 debootstrap e2fsprogs qemu-system-x86"
 
 wanted=$build

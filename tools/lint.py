@@ -15,7 +15,8 @@ ARROWS = {
     "ui-protocol": {"ui-protocol", "base"},
     "scheduler": {"scheduler", "base"},
     "sandbox": {"sandbox", "base"},
-    "sandbox/launcher": {"sandbox/launcher", "sandbox", "base"},
+    "sandbox/launcher": {"sandbox/launcher", "sandbox/network", "sandbox", "base"},
+    "sandbox/network": {"sandbox/network", "sandbox", "helpers", "base"},
     "runtime": {"runtime", "runtime/server", "runtime/state", "runtime/app", "runtime/spaces", "runtime/api",
                 "sandbox", "ui-protocol", "base"},
     "runtime/server": {"runtime/server", "runtime", "ui-protocol", "base"},
@@ -125,7 +126,7 @@ def check_events(findings):
         listed = {event for line in file if line.startswith("| `")
                   for event in re.findall(r"`([a-z_]+\.[a-z_]+)`", line.split("|")[1])}
     logged = set()
-    for path in tracked("base/*.c", "runtime/*.c", "sandbox/*.c"):
+    for path in tracked("base/*.c", "helpers/*.c", "runtime/*.c", "sandbox/*.c"):
         with open(path, encoding="utf-8") as file:
             for event in EVENT.findall(file.read()):
                 logged.add(event)

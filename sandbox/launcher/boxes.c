@@ -18,14 +18,16 @@
 #include "sandbox/ctl.h"
 #include "sandbox/init.h"
 #include "sandbox/launcher/launcher-internal.h"
+#include "sandbox/launcher/network.h"
 #include "sandbox/launcher/request.h"
 
-#define START_MAX_MS   20000 /* set-up that takes longer is taken for stuck */
-#define DATA_MAX_MS    60000 /* and a /data that takes longer to make or grow */
-#define SLACK_MS       300   /* pid 1 kills at the end of the grace; after this we do */
-#define REMOVE_POLL_MS 2     /* between two attempts to remove a group that is still emptying */
-#define REMOVE_WARN_MS 5000
-#define LEAVE_MAX_MS   2000 /* without a pid namespace: for pid 1 to kill the others */
+#define START_MAX_MS    20000 /* set-up that takes longer is taken for stuck */
+#define DATA_MAX_MS     60000 /* and a /data that takes longer to make or grow */
+#define SLACK_MS        300   /* pid 1 kills at the end of the grace; after this we do */
+#define REMOVE_POLL_MS  2     /* between two attempts to remove a group that is still emptying */
+#define NETWORK_POLL_MS 500
+#define REMOVE_WARN_MS  5000
+#define LEAVE_MAX_MS    2000 /* without a pid namespace: for pid 1 to kill the others */
 
 struct sp_box *sp_box_find(struct sp_launcher *l, uint64_t id)
 {
@@ -110,6 +112,10 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
         box->deadline_ms = now + REMOVE_POLL_MS;
         return;
     }
+    if (!sp_box_network_gone(l, box)) {
+        box->deadline_ms = now + NETWORK_POLL_MS; /* its answer comes first */
+        return;
+    }
     if (box->uid_base)
         sp_userns_release(&l->slots, box->uid_base);
     announce_end(l, box);
@@ -190,6 +196,8 @@ static bool may_start(struct sp_launcher *l, const struct sp_launch_msg *msg, st
         (void)sp_error_set(err, SP_ERR_LIMIT, 0, "there are %d sandboxes already", SP_BOXES_MAX);
         return false;
     }
+    if (sp_box_network_may(l, msg, err) < 0)
+        return false;
     if (!l->allow_weak && !sp_probe_complete(&l->probe)) {
         sp_probe_missing(&l->probe, missing, sizeof(missing));
         (void)sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
@@ -210,7 +218,10 @@ static void give_order(struct sp_launcher *l, struct sp_box *box)
     struct sp_error err = {0};
 
     box->state = SP_BOX_STARTING;
-    if (sp_box_order(l, box, &err) < 0) {
+    if (sp_box_network_ask(l, box, &err) < 0) {
+        fail_start(box, &err);
+        sp_box_kill(l, box);
+    } else if (sp_box_order(l, box, &err) < 0) {
         if (!box->from_pool || (err.sys != -EPIPE && err.sys != -ECONNRESET))
             fail_start(box, &err); /* else it is dead already, and its pidfd says so next */
         sp_box_kill(l, box);
@@ -270,6 +281,8 @@ static void adopt(struct sp_box *box, const struct sp_launch_msg *msg)
     box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
     (void)snprintf(box->snapshot, sizeof(box->snapshot), "%s", msg->sandbox_start.snapshot);
     (void)snprintf(box->hostname, sizeof(box->hostname), "%s", msg->sandbox_start.hostname);
+    box->network = msg->sandbox_start.network;
+    memcpy(box->allow, msg->sandbox_start.allow, sizeof(box->allow));
     sp_launch_request_limits(&msg->sandbox_start.limits, &box->limits);
 }
 
@@ -439,7 +452,7 @@ static void on_map_me(struct sp_launcher *l, struct sp_box *box)
     sp_box_kill(l, box);
 }
 
-static void on_ready(struct sp_launcher *l, struct sp_box *box, const char *times)
+void sp_box_ready(struct sp_launcher *l, struct sp_box *box, const char *times)
 {
     box->state = SP_BOX_RUNNING;
     box->deadline_ms = 0;
@@ -473,8 +486,8 @@ static void on_message(struct sp_launcher *l, struct sp_box *box, const struct s
             on_map_me(l, box);
         break;
     case SP_CTL_READY:
-        if (box->state == SP_BOX_STARTING)
-            on_ready(l, box, msg->text);
+        if (box->state == SP_BOX_STARTING && !sp_box_network_holds(box, msg->text))
+            sp_box_ready(l, box, msg->text);
         break;
     case SP_CTL_FAILED:
         if (box->state > SP_BOX_STARTING)

@@ -13,6 +13,7 @@
 #include "sandbox/launch.h"
 #include "sandbox/launcher/data.h"
 #include "sandbox/launcher/pool.h"
+#include "sandbox/network/network.h"
 #include "sandbox/probe.h"
 #include "sandbox/rootfs.h"
 #include "sandbox/seccomp.h"
@@ -23,6 +24,15 @@ struct sp_ctl;
 
 #define SP_BOXES_MAX       512 /* sandboxes at a time */
 #define SP_BOX_WORKERS_MAX 64
+
+/* The process that makes networks, and what the operator lets Spaces choose: network.c. */
+struct sp_launcher_network {
+    struct sp_network_options options;
+    int sock; /* to it, or -1 */
+    pid_t pid;
+    bool failed;   /* it has said why there is none */
+    char why[320]; /* "" when there is one */
+};
 
 struct sp_launcher {
     int sock; /* to the daemon */
@@ -43,6 +53,7 @@ struct sp_launcher {
     struct sp_seccomp seccomp;
     struct sp_rootfs rootfs;
     struct sp_userns_slots slots;
+    struct sp_launcher_network network;
     uint32_t life;     /* random: keeps group names of two lives apart */
     uint64_t n_groups; /* made in this life: the other half of their names */
 
@@ -63,6 +74,13 @@ enum sp_box_state {
     SP_BOX_STOPPING, /* pid 1 ends the workers */
     SP_BOX_KILLED,   /* SIGKILL is sent; waiting for the pidfd */
     SP_BOX_REMOVING, /* no process is left; groups are being removed */
+};
+
+enum sp_box_net {
+    SP_BOX_NET_NONE,
+    SP_BOX_NET_ASKED,
+    SP_BOX_NET_ON,
+    SP_BOX_NET_LEAVING,
 };
 
 struct sp_box_worker {
@@ -87,6 +105,11 @@ struct sp_box {
     int pidfd, ctl;
     int netns_fd; /* its network namespace, or -1 */
     dev_t netns_dev;
+    uint32_t network; /* enum sp_launch_network */
+    enum sp_box_net net;
+    bool is_ready;         /* pid 1 is, and waits for the network */
+    char ready_times[300]; /* what it said then */
+    char allow[SP_NETWORK_LIST];
     ino_t netns_ino; /* which one that is, noted when pid 1 was born */
     struct sp_cgroup cgroup;
     struct sp_launch_limits limits;
@@ -128,6 +151,8 @@ void sp_box_on_exit(struct sp_launcher *l, struct sp_box *box);
 void sp_box_on_time(struct sp_launcher *l, struct sp_box *box);
 /* Makes a sandbox for no Space yet (see pool.h). */
 void sp_box_begin_spare(struct sp_launcher *l);
+/* pid 1 is ready, and the network too: answers the start. */
+void sp_box_ready(struct sp_launcher *l, struct sp_box *box, const char *times);
 
 /* weak.c: argv and environment for a worker that sees the host's folders. */
 int sp_weak_translate(const struct sp_launcher *l, const struct sp_box *box, struct sp_ctl *order,

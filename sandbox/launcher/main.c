@@ -27,6 +27,7 @@
 #include "sandbox/init.h"
 #include "sandbox/launcher/doctor.h"
 #include "sandbox/launcher/launcher-internal.h"
+#include "sandbox/launcher/network.h"
 #include "sandbox/privs.h"
 
 #define SWEEP_WAIT_MS 5000
@@ -44,6 +45,11 @@ static const struct option options[] = {
     {"state-id", required_argument, NULL, 'i'},
     {"allow-weak", no_argument, NULL, 'w'},
     {"pool", required_argument, NULL, 'p'},
+    {"network-allowed", required_argument, NULL, SP_OPT_NETWORK_ALLOWED},
+    {"network-range", required_argument, NULL, SP_OPT_NETWORK_RANGE},
+    {"network-dns", required_argument, NULL, SP_OPT_NETWORK_DNS},
+    {"network-connections", required_argument, NULL, SP_OPT_NETWORK_CONNECTIONS},
+    {"network-proxy", required_argument, NULL, SP_OPT_NETWORK_PROXY},
     {"doctor", no_argument, NULL, 'D'},
     /*
      * For the escape tests: apps run as uid 0 of their user namespace, still without capabilities,
@@ -92,7 +98,7 @@ static bool take_option(struct sp_launcher *l, int opt, const char *arg)
         return true;
     case 'r': l->root_inside = true; return true;
     case 'D': exit(sp_launcher_doctor(l->state_path[0] ? l->state_path : NULL));
-    default: return false;
+    default: return sp_launcher_network_option(l, opt, arg);
     }
 }
 
@@ -102,6 +108,8 @@ static bool parse(struct sp_launcher *l, int argc, char **argv)
 
     l->sock = -1;
     l->pool.size = 1;
+    l->network.sock = -1;
+    sp_network_options_init(&l->network.options);
     l->daemon_uid = (uid_t)-1;
     l->daemon_gid = (gid_t)-1;
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -187,6 +195,7 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
                             "--run-as-root-inside needs user namespaces and idmapped mounts");
 
+    sp_launcher_network_start(l);
     r = sp_privs_keep_launcher(err);
     if (r == 0)
         r = sp_seccomp_compile(&l->seccomp, err);
@@ -228,11 +237,13 @@ static void run_deadlines(struct sp_launcher *l)
             sp_box_on_time(l, box);
 }
 
-/* The daemon's socket, then three descriptors of each sandbox, in the order of the list. */
+/* The network's socket, the daemon's, then three descriptors of each sandbox, in the list's order.
+ */
 static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
 {
     size_t n = 0;
 
+    polls[n++] = (struct pollfd){.fd = l->network.sock, .events = POLLIN};
     polls[n++] = (struct pollfd){
         .fd = l->closing ? -1 : l->sock,
         .events = sp_list_empty(&l->out) ? POLLIN : POLLOUT,
@@ -247,7 +258,7 @@ static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
 
 static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
 {
-    const struct pollfd *at = polls + 1;
+    const struct pollfd *at = polls + 2, *daemon = polls + 1;
 
     /* Ends before requests: a stop never waits behind a start. New boxes go to the list's end. */
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
@@ -261,15 +272,17 @@ static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
         if (ended)
             sp_box_on_exit(l, box); /* may free it */
     }
-    if (polls[0].revents & (POLLOUT | POLLERR | POLLHUP))
+    if (polls[0].revents && l->network.sock >= 0)
+        sp_launcher_network_read(l);
+    if (daemon->revents & (POLLOUT | POLLERR | POLLHUP))
         sp_spacesd_flush(l);
-    if (polls[0].revents & (POLLIN | POLLERR | POLLHUP))
+    if (daemon->revents & (POLLIN | POLLERR | POLLHUP))
         sp_spacesd_read(l);
 }
 
 static void turn(struct sp_launcher *l, int timeout)
 {
-    static struct pollfd polls[1 + 3 * SP_BOXES_MAX];
+    static struct pollfd polls[2 + 3 * SP_BOXES_MAX];
     size_t n = fill_polls(l, polls);
 
     if (poll(polls, n, timeout) < 0)
@@ -293,6 +306,7 @@ static int end_everything(struct sp_launcher *l)
 
         turn(l, wait < 0 || wait > 100 ? 100 : wait);
     }
+    sp_launcher_network_end(l);
     (void)snprintf(name, sizeof(name), "spacesd-%s", l->state_id);
     if ((l->isolate & SP_ISOLATE_LIMITS) &&
         sp_cgroup_sweep(&l->groups, name, SWEEP_WAIT_MS, &err) < 0)
@@ -309,10 +323,10 @@ int main(int argc, char **argv)
     sp_log_set_program("launcher");
     sp_privs_note_arguments(argc, argv);
     if (!parse(l, argc, argv)) {
-        sp_log(
-            SP_LOG_ERROR, "launcher.usage",
-            "expected=\"--socket-fd N --state DIR --sdk DIR --daemon-uid UID --daemon-gid GID "
-            "--state-id HEX16 [--pool N] [--allow-weak] [--run-as-root-inside (for tests only)]\"");
+        sp_log(SP_LOG_ERROR, "launcher.usage",
+               "expected=\"--socket-fd N --state DIR --sdk DIR --daemon-uid UID --daemon-gid GID "
+               "--state-id HEX16 [--pool N] [--allow-weak] [--network-allowed MODES] "
+               "[--run-as-root-inside (for tests only)]\"");
         return 2;
     }
     if (fcntl(l->sock, F_SETFL, O_NONBLOCK) < 0 || fcntl(l->sock, F_SETFD, FD_CLOEXEC) < 0) {
@@ -330,6 +344,7 @@ int main(int argc, char **argv)
         sp_log(SP_LOG_ERROR, "launcher.start_failed", "err=%s", sp_log_quoted(err.msg));
         return 1;
     }
+    sp_launcher_network_wait(l);
     while (!l->closing)
         turn(l, poll_timeout(l));
     return end_everything(l);

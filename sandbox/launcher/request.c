@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "sandbox/image.h"
+#include "sandbox/network/network.h"
 
 #define GRACE_MAX_MS 600000u
 #define ARGC_MAX     256u
@@ -94,6 +95,24 @@ static bool is_hostname(const char *text, size_t size)
     return true;
 }
 
+/* Whether the operator allows it is another matter: network.c. */
+static int check_network(const struct sp_launch_msg *msg, struct sp_error *err)
+{
+    const char *allow = msg->sandbox_start.allow;
+
+    if (msg->sandbox_start.network > SP_LAUNCH_NETWORK_ALLOW_LIST)
+        return sp_error_set(err, SP_ERR_INVALID, -EINVAL, "unknown network %u",
+                            msg->sandbox_start.network);
+    if (strnlen(allow, sizeof(msg->sandbox_start.allow)) == sizeof(msg->sandbox_start.allow))
+        return sp_error_set(err, SP_ERR_INVALID, -EINVAL, "the list of names is not terminated");
+    if (allow[0] && msg->sandbox_start.network != SP_LAUNCH_NETWORK_ALLOW_LIST)
+        return sp_error_set(err, SP_ERR_INVALID, -EINVAL, "names to allow without an allow-list");
+    if (!sp_network_list_valid(allow))
+        return sp_error_set(err, SP_ERR_INVALID, -EINVAL,
+                            "names to allow: expected such as example.org,*.example.net");
+    return 0;
+}
+
 static int check_sandbox_start(const struct sp_launch_msg *msg, struct sp_error *err)
 {
     if (msg->sandbox_start.space == 0)
@@ -102,8 +121,8 @@ static int check_sandbox_start(const struct sp_launch_msg *msg, struct sp_error 
         return sp_error_set(err, SP_ERR_INVALID, 0, "snapshot is not 64 hexadecimal digits");
     if (!is_hostname(msg->sandbox_start.hostname, sizeof(msg->sandbox_start.hostname)))
         return sp_error_set(err, SP_ERR_INVALID, 0, "host name is not [a-z0-9-]");
-    if (msg->sandbox_start.network != SP_LAUNCH_NETWORK_NONE)
-        return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no network");
+    if (check_network(msg, err) < 0)
+        return err ? err->sys : -EINVAL;
     if (msg->sandbox_start.n_gpus != 0)
         return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no GPU");
     if (msg->sandbox_start.limits.data_bytes != 0 &&

@@ -261,6 +261,7 @@ static void fill_order(const struct sp_launcher *l, const struct sp_box *box, st
 
     memset(&order, 0, sizeof(order));
     order.limits = box->limits;
+    order.asks_names = box->network != SP_LAUNCH_NETWORK_NONE;
     (void)snprintf(order.hostname, sizeof(order.hostname), "%s", box->hostname);
     if (l->isolate & SP_ISOLATE_MOUNT)
         (void)snprintf(order.app_dir, sizeof(order.app_dir), "/home/user/app");

@@ -1,12 +1,17 @@
 """The network of a sandbox: the way in that the launcher hands over, and the way out that it guards."""
 
 import os
+import re
+import shutil
+import subprocess
 import sys
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
 import launch_driver as launch  # noqa: E402
+import netns  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 
@@ -34,7 +39,8 @@ def setUpModule():
 
 class TheWayIn(unittest.TestCase):
     def setUp(self):
-        self.l = launch.Launcher()
+        # No sandbox is made ahead: descriptors are counted.
+        self.l = launch.Launcher(options=("--pool", "0"))
         self.assertTrue(self.l.hello().complete)
 
     def tearDown(self):
@@ -79,6 +85,340 @@ class TheWayIn(unittest.TestCase):
         for _ in range(20):
             self.l.connect(box, 7860).close()
         self.assertEqual(descriptors(), before)
+
+
+# Connects to each address of its arguments at the same time; prints what came of it.
+REACH = """
+import socket, sys, threading
+def go(where):
+    host, port = where.rsplit("/", 1)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as s:
+            s.settimeout(2)
+            s.connect((host, int(port)))
+            said[where] = s.recv(100).decode().strip() or "connected"
+    except OSError as e:
+        said[where] = "no: %s" % e
+said = {}
+threads = [threading.Thread(target=go, args=(a,)) for a in sys.argv[1:]]
+for t in threads: t.start()
+for t in threads: t.join()
+for where in sys.argv[1:]: print(where, said[where])
+"""
+
+RESOLVE = """
+import socket, sys
+for name in sys.argv[1:]:
+    try:
+        print(name, ",".join(sorted({a[4][0] for a in socket.getaddrinfo(name, 80)})))
+    except OSError as e:
+        print(name, "no: %s" % e)
+"""
+
+
+class TheWayOut(unittest.TestCase):
+    """The launcher lives in a namespace that it takes for the host; another one is the internet."""
+
+    allowed = "outbound,allow-list"
+    more = ()
+
+    def setUp(self):
+        for tool in ("ip", "nft", "nsenter"):
+            if not shutil.which(tool):
+                self.skipTest("needs %s" % tool)
+        self.world = netns.World()
+        self.addCleanup(self.world.remove)
+        self.l = launch.Launcher(wrap=self.world.enter(self.world.host),
+                                 options=("--network-allowed", self.allowed, "--network-dns",
+                                          netns.DNS, *self.more))
+        self.addCleanup(self.l.remove)
+        self.assertTrue(self.l.hello().complete)
+
+    def tearDown(self):
+        if self.l.sock.fileno() >= 0:
+            self.assertEqual(self.l.close(), 0)
+        self.assertEqual(launch.processes_of(self.l.state_id), [])
+        self.assertEqual(launch.groups_of(self.l.state_id), [])
+        self.assert_nothing_left()
+
+    def links(self):
+        text = self.world.in_host("ip", "-o", "link")
+        return [line.split(": ")[1].split("@")[0] for line in text.splitlines()]
+
+    def assert_nothing_left(self):
+        self.assertEqual(sorted(self.links()), ["lo", "up0"])
+        self.assertEqual(self.world.in_host("nft", "list", "tables"), "")
+
+    def outbound(self, **more):
+        return self.l.sandbox(network=launch.NETWORK_OUTBOUND, **more)
+
+    def listed(self, allow, **more):
+        return self.l.sandbox(network=launch.NETWORK_ALLOW_LIST, allow=allow, **more)
+
+    def table(self, box, program, *argv):
+        exited, text = self.l.run(box, [PYTHON, "-c", program, *argv])
+        self.assertEqual(exited.status, 0, text)
+        return dict(line.split(" ", 1) for line in text.splitlines())
+
+    def reach(self, box, *where):
+        return self.table(box, REACH, *where)
+
+    def address_of(self, box):
+        got = self.table(box, "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                              "s.connect(('11.9.9.9', 9))\nprint('address', s.getsockname()[0])\n")
+        return got["address"]
+
+    # --- outbound -------------------------------------------------------------------------------
+
+    def test_outbound_reaches_public_addresses_and_names_and_none_reaches_nothing(self):
+        box = self.outbound()
+        said = self.reach(box, netns.PUBLIC + "/80", netns.PUBLIC_2 + "/80", "public.test/80",
+                          "alias.test/80")
+        # Seen from there it is the host that comes.
+        self.assertEqual(set(said.values()), {"hello " + netns.HOST})
+        said = self.reach(self.l.sandbox(space=8), netns.PUBLIC + "/80", "public.test/80")
+        self.assertTrue(all(v.startswith("no:") for v in said.values()), said)
+
+    def test_what_is_not_public_is_out_of_reach(self):  # 38
+        where = [a + "/80" for a in netns.CLOSED]
+        control = subprocess.run(self.world.enter(self.world.host) + [PYTHON, "-c", REACH, *where],
+                                 capture_output=True, text=True, check=True).stdout
+        self.assertEqual(control.count("hello"), len(where), "the host itself gets there: " + control)
+        where += ["0.0.0.0/80", "[::ffff:10.9.9.9]/80".replace("[", "").replace("]", ""),
+                  "::ffff:169.254.169.254/80", "fd00::9/80", "224.0.0.1/80", "255.255.255.255/80"]
+        said = self.reach(self.outbound(), *where)
+        self.assertEqual({k: v for k, v in said.items() if not v.startswith("no:")}, {})
+
+    def test_the_host_and_the_neighbour_are_out_of_reach(self):  # 38
+        server = subprocess.Popen(
+            self.world.enter(self.world.host) +
+            [PYTHON, "-uc", "import socket\ns = socket.create_server(('0.0.0.0', 5000))\n"
+             "print('ready')\nwhile True: s.accept()[0].sendall(b'oops')"],
+            stdout=subprocess.PIPE)
+        try:
+            self.assertEqual(server.stdout.readline(), b"ready\n")
+            one, other = self.outbound(space=1), self.outbound(space=2, hostname="other")
+            worker = self.l.worker(other, [PYTHON, "-c", SERVER.replace("127.0.0.1", "0.0.0.0")])
+            self.l.read_log(worker, b"listening\n")
+            neighbour = self.address_of(other)
+            said = self.reach(one, "10.208.0.1/5000", netns.HOST + "/5000", "127.0.0.1/5000",
+                              neighbour + "/7860", "10.208.255.255/5000", "10.208.0.1/80")
+            self.assertEqual({k: v for k, v in said.items() if not v.startswith("no:")}, {})
+            # The neighbour does listen, and the host's port is open.
+            with self.l.connect(other, 7860) as c:
+                c.sendall(b"x")
+                self.assertEqual(c.recv(100), b"hello x")
+            self.assertIn("oops", subprocess.run(
+                self.world.enter(self.world.host) + [PYTHON, "-c", REACH, "10.208.0.1/5000"],
+                capture_output=True, text=True, check=True).stdout)
+            # From outside nothing comes in, not even by a route to the range.
+            netns.ip("-n", self.world.internet, "route", "add", "10.208.0.0/16", "via", netns.HOST)
+            outside = subprocess.run(self.world.enter(self.world.internet) +
+                                     [PYTHON, "-c", REACH, neighbour + "/7860"],
+                                     capture_output=True, text=True, check=True).stdout
+            self.assertIn("no:", outside)
+        finally:
+            server.kill()
+            server.wait()
+            server.stdout.close()
+
+    def test_an_app_cannot_change_its_address_forge_frames_or_speak_for_others(self):  # 40
+        box = self.outbound()
+        said = self.table(box, """
+import errno, fcntl, socket, struct
+def tries(name, what):
+    try: what(); print(name, "done")
+    except OSError as e: print(name, errno.errorcode[e.errno])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ifreq = b"eth0".ljust(16, b"\\0") + struct.pack("<HH4s8x", 2, 0, socket.inet_aton("10.208.0.99"))
+tries("address", lambda: fcntl.ioctl(s, 0x8916, ifreq))
+tries("mac", lambda: fcntl.ioctl(s, 0x8924, b"eth0".ljust(40, b"\\0")))
+tries("packet", lambda: socket.socket(17, socket.SOCK_RAW, 3))
+tries("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 17))
+tries("foreign", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("10.208.0.99", 0)))
+def transparent():
+    t = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); t.setsockopt(0, 19, 1)
+tries("transparent", transparent)
+def freebind():
+    t = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    t.setsockopt(0, 15, 1); t.bind(("10.208.0.99", 0)); t.sendto(b"x", ("11.1.0.1", 9))
+tries("freebind", freebind)
+def dhcp():
+    t = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    t.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1); t.bind(("", 67)); t.sendto(b"x" * 300, ("255.255.255.255", 68))
+tries("dhcp", dhcp)
+""")
+        for name in ("address", "mac", "packet", "raw", "foreign", "transparent"):
+            self.assertNotEqual(said[name], "done", said)
+        # What could be sent was dropped at the port: the bridge has heard of no other address.
+        heard = self.world.in_host("ip", "neigh", "show") + self.world.in_host("bridge", "fdb", "show")
+        self.assertNotIn("10.208.0.99", heard)
+        port = next(name for name in self.links() if name.startswith("sv"))
+        flags = self.world.in_host("bridge", "-d", "link", "show", "dev", port)
+        for flag in ("isolated on", "learning off", "flood off", "guard on"):
+            self.assertIn(flag, flags)
+
+    def test_frames_of_a_port_with_another_address_are_dropped(self):  # 40
+        box = self.outbound()
+        before = self.reach(box, netns.PUBLIC + "/80")
+        # As an app with a flaw of the kernel behind it: root of the namespace, from outside.
+        pid = next(p for p in launch.processes_of(self.l.state_id) if self.is_in(p, box))
+        inside = ["nsenter", "--net=/proc/%d/ns/net" % pid]
+        subprocess.run(inside + ["ip", "addr", "add", "10.208.0.99/32", "dev", "eth0"], check=True)
+        forged = subprocess.run(inside + [PYTHON, "-c", REACH.replace(
+            "s.settimeout(2)", "s.settimeout(1); s.bind(('10.208.0.99', 0))"), netns.PUBLIC + "/80"],
+            capture_output=True, text=True, check=True).stdout
+        self.assertIn("no:", forged)
+        subprocess.run(inside + ["ip", "link", "set", "eth0", "address", "02:5a:0a:d0:00:63"], check=True)
+        self.assertIn("no:", self.reach(box, netns.PUBLIC + "/80")[netns.PUBLIC + "/80"])
+        self.assertEqual(set(before.values()), {"hello " + netns.HOST})
+
+    def is_in(self, pid, box):
+        try:
+            with open("/proc/%d/status" % pid, encoding="ascii") as f, \
+                    open("/proc/%d/net/dev" % pid, encoding="ascii") as d:
+                return re.search(r"NSpid:\s+\d+\s+1\n", f.read()) and "eth0" in d.read()
+        except OSError:
+            return False
+
+    # --- names ----------------------------------------------------------------------------------
+
+    def test_a_name_that_leads_to_a_private_address_is_refused(self):  # 41
+        said = self.table(self.outbound(), RESOLVE, "public.test", "private.test", "metadata.test",
+                          "mixed.test", "loop.test", "evil-alias.test", "alias.test", "nowhere.test")
+        self.assertEqual((said.pop("public.test"), said.pop("alias.test")), (netns.PUBLIC,) * 2)
+        self.assertTrue(all(v.startswith("no:") for v in said.values()), said)
+
+    def test_an_allow_list_lets_only_its_names_through_and_only_for_a_time(self):
+        box = self.listed("public.test,*.second.test")
+        self.assertIn("no:", self.reach(box, netns.PUBLIC + "/80")[netns.PUBLIC + "/80"])
+        said = self.table(box, RESOLVE, "second.test", "sub.second.test", "public.test", "private.test")
+        self.assertEqual((said["sub.second.test"], said["public.test"]), (netns.PUBLIC_2, netns.PUBLIC))
+        self.assertTrue(said["second.test"].startswith("no:") and said["private.test"].startswith("no:"))
+        where = (netns.PUBLIC + "/80", netns.PUBLIC_2 + "/80", "11.0.0.1/80")
+        said = self.reach(box, *where)
+        self.assertEqual([said[w].split()[0] for w in where], ["hello", "hello", "no:"])
+        # Another Space has asked for nothing, so nothing is open for it.
+        other = self.listed("public.test", space=9)
+        self.assertIn("no:", self.reach(other, where[0])[where[0]])
+        # The short-lived one goes; the other stays.
+        deadline = time.monotonic() + 30
+        while self.reach(box, where[0])[where[0]].startswith("hello"):
+            self.assertLess(time.monotonic(), deadline, "an address stays open for ever")
+            time.sleep(0.3)  # the cap on connections is another test
+        self.assertIn("hello", self.reach(box, where[1])[where[1]])
+
+    # --- ends -----------------------------------------------------------------------------------
+
+    def test_a_stop_takes_the_interface_and_the_rules_with_it(self):
+        box = self.outbound()
+        self.assertEqual(len([n for n in self.links() if n.startswith("sv")]), 1)
+        address = self.address_of(box)
+        self.assertIn(address, self.world.in_host("nft", "list", "ruleset"))
+        self.l.stop(box)
+        self.assertEqual([n for n in self.links() if n.startswith("sv")], [])
+        self.assertNotIn(address, self.world.in_host("nft", "list", "ruleset"))
+
+    def test_a_killed_launcher_leaves_rules_that_hold_and_the_next_one_sweeps(self):
+        self.outbound()
+        pid = self.l.process.pid
+        os.kill(pid, 9)
+        self.l.process.wait()
+        self.l.sock.close()
+        deadline = time.monotonic() + 10
+        while launch.processes_of(self.l.state_id):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        self.assertIn("closed", self.world.in_host("nft", "list", "ruleset"))
+        self.l.start()
+        self.l.hello()
+        self.assertEqual([n for n in self.links() if n.startswith("sv")], [])
+        self.assertEqual(set(self.reach(self.outbound(), "public.test/80").values()),
+                         {"hello " + netns.HOST})
+
+    def test_a_resolver_that_is_killed_comes_back_with_what_it_knew(self):
+        box = self.listed("public.test")
+        (pid,) = [p for p in self.processes("spaces-resolver")]
+        os.kill(pid, 9)
+        deadline = time.monotonic() + 20
+        while self.table(box, RESOLVE, "public.test")["public.test"] != netns.PUBLIC:
+            self.assertLess(time.monotonic(), deadline)
+        self.assertNotIn(pid, self.processes("spaces-resolver"))
+
+    def processes(self, name):
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                same = os.readlink("/proc/%s/ns/net" % pid) == os.readlink(
+                    "/proc/%d/ns/net" % self.l.process.pid)
+                with open("/proc/%s/cmdline" % pid, "rb") as f:
+                    if same and f.read().split(b"\0")[0] == name.encode():
+                        found.append(int(pid))
+            except OSError:
+                pass
+        return found
+
+
+class ACap(TheWayOut):
+    more = ("--network-connections", "20")
+
+    def test_a_flood_of_connections_ends_at_the_cap_and_others_still_connect(self):  # 42
+        flood, other = self.outbound(space=1), self.outbound(space=2)
+        worker = self.l.worker(flood, [PYTHON, "-c", """
+import socket, time
+held = []
+for i in range(60):
+    s = socket.socket(); s.setblocking(False)
+    s.connect_ex(("11.1.0.1", 80)); held.append(s)
+time.sleep(1.5)
+def through(s):
+    try: return s.recv(100).startswith(b"hello")
+    except OSError: return False
+print("open", sum(map(through, held)), flush=True)
+time.sleep(600)
+"""])
+        text = self.l.read_log(worker, b"open ")
+        while not text.endswith("\n"):
+            text += self.l.read_log(worker, b"\n")
+        self.assertEqual(text, "open 20\n")
+        self.assertEqual(set(self.reach(other, netns.PUBLIC + "/80").values()), {"hello " + netns.HOST})
+
+
+class TheOperatorDecides(TheWayOut):
+    allowed = "allow-list"
+
+    def test_a_mode_that_the_operator_does_not_allow_is_refused_by_the_launcher(self):
+        with self.assertRaisesRegex(RuntimeError, "'outbound' is not allowed on this host"):
+            self.outbound()
+        for more, said in ((dict(network=7), "unknown network"),
+                           (dict(network=launch.NETWORK_NONE, allow="a.test"), "without an allow-list"),
+                           (dict(network=launch.NETWORK_ALLOW_LIST, allow="a b"), "expected such as")):
+            with self.assertRaisesRegex(RuntimeError, said):
+                self.l.sandbox(**more)
+        self.l.stop(self.listed("public.test"))
+
+
+for case in (ACap, TheOperatorDecides):  # only their own
+    for inherited in [n for n in dir(TheWayOut) if n.startswith("test_")]:
+        setattr(case, inherited, None)
+del case
+
+
+class NoForwarding(unittest.TestCase):
+    def test_a_host_that_forwards_nothing_says_what_to_set(self):
+        world = netns.World()
+        self.addCleanup(world.remove)
+        world.in_host("sysctl", "-qw", "net.ipv4.conf.up0.forwarding=0")
+        driver = launch.Launcher(wrap=world.enter(world.host), options=(
+            "--network-allowed", "outbound", "--network-dns", netns.DNS))
+        self.addCleanup(driver.remove)
+        driver.hello()
+        with self.assertRaisesRegex(RuntimeError, "set sysctl net.ipv4.conf.up0.forwarding=1"):
+            driver.sandbox(network=launch.NETWORK_OUTBOUND)
+        driver.stop(driver.sandbox())
+        self.assertEqual(driver.close(), 0)
+        self.assertEqual(world.in_host("nft", "list", "tables"), "")
 
 
 if __name__ == "__main__":
