@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -32,6 +33,7 @@
 
 #define SWEEP_WAIT_MS 5000
 #define CLOSE_WAIT_MS 10000
+#define LOCK_WAIT_MS  (CLOSE_WAIT_MS + SWEEP_WAIT_MS)
 #define RESERVE_LEAST (256ull << 20) /* memory that apps never get, at least */
 
 static struct sp_launcher launcher;
@@ -148,6 +150,30 @@ static uint64_t memory_for_apps(void)
     return total > 2 * reserve ? total - reserve : total / 2;
 }
 
+/*
+ * One launcher at a time on a state folder. The one before may still be ending what it had started,
+ * and at the very end it removes the group above all sandboxes: ours, if we did not wait. The lock
+ * is never given back; it ends with us and the last pid 1 that has not closed it.
+ */
+static int lock_state(const struct sp_launcher *l, struct sp_error *err)
+{
+    uint64_t deadline = sp_clock_mono_ms() + LOCK_WAIT_MS;
+    int fd = open(l->state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return sp_error_set(err, SP_ERR_NOT_FOUND, -errno, "open the state folder '%s'",
+                            l->state_path);
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        struct timespec pause = {.tv_nsec = 2000000};
+
+        if (sp_clock_mono_ms() >= deadline)
+            return sp_error_set(err, SP_ERR_CONFLICT, -errno,
+                                "another launcher works on the state folder '%s'", l->state_path);
+        (void)nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 /* Removes what an earlier life left, and makes the group above all sandboxes. */
 static int prepare_groups(struct sp_launcher *l, struct sp_error *err)
 {
@@ -179,9 +205,12 @@ static int open_folders(struct sp_launcher *l, struct sp_error *err)
  */
 static int prepare(struct sp_launcher *l, struct sp_error *err)
 {
-    bool has_groups = prepare_groups(l, err) == 0;
-    int r;
+    bool has_groups;
+    int r = lock_state(l, err);
 
+    if (r < 0)
+        return r;
+    has_groups = prepare_groups(l, err) == 0;
     if (!has_groups)
         sp_log(SP_LOG_WARN, "launcher.no_groups", "err=%s", sp_log_quoted(err->msg));
     r = open_folders(l, err);

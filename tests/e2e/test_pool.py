@@ -124,6 +124,21 @@ class Pool(unittest.TestCase):
         l.start()
         self.assertTrue(l.hello().complete)  # sweeps the groups
 
+    def test_the_next_launcher_waits_until_the_one_before_has_ended(self):
+        l = self.launcher()
+        before = l.process
+        self.assertEqual(l.run(l.sandbox(), ["/bin/true"])[0].status, 0)
+        os.kill(before.pid, signal.SIGSTOP)
+        l.sock.close()
+        l.start()
+        seq = l.send(launch.HELLO)
+        with self.assertRaises(TimeoutError):
+            l.receive(timeout=0.5)
+        os.kill(before.pid, signal.SIGCONT)
+        self.assertEqual(before.wait(launch.DEADLINE), 0)
+        self.assertTrue(l.answer(seq).complete)
+        self.assertEqual(l.run(l.sandbox(), ["/bin/true"])[0].status, 0)
+
     def wait_for(self, check, what):
         deadline = time.monotonic() + 10
         while not check():

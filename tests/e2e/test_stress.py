@@ -41,9 +41,9 @@ class Stress(harness.Case):
         names = stress.make_spaces(d, self.folder(stress.APP), 10)
         for who in ("daemon", "launcher", "both"):
             with self.subTest(who):
-                harness.wait_for("ten Spaces to run", lambda: stress.all_running(d, names))
+                stress.wait_until_all_run(d, names)
                 self.assertEqual(stress.kill_and_restart(d, who), set())
-        harness.wait_for("ten Spaces to run", lambda: stress.all_running(d, names))
+        stress.wait_until_all_run(d, names)
 
     def test_kills_at_random_moments_of_random_starts_leave_nothing_that_the_next_life_does_not_find(self):
         d = self.daemon()
@@ -51,7 +51,7 @@ class Stress(harness.Case):
         left, asked = stress.random_kills(d, names, 5, seed=7, starts=20)
         self.assertEqual(left, set())
         self.assertGreater(asked, 5)
-        harness.wait_for("six Spaces to run", lambda: stress.all_running(d, names))
+        stress.wait_until_all_run(d, names)
         self.assertEqual(d.call(names[0], "echo", ["well"]), ("complete", ["well"]))
 
 

@@ -134,8 +134,13 @@ def stages(daemon, names):
     return found
 
 
-def all_running(daemon, names):
-    return stages(daemon, names) == {"RUNNING": len(names)}
+def wait_until_all_run(daemon, names, deadline_s=harness.DEADLINE_S, every_s=0.1):
+    end = time.monotonic() + deadline_s
+    while (found := stages(daemon, names)) != {"RUNNING": len(names)}:
+        if time.monotonic() > end:
+            raise AssertionError(f"not all Spaces run after {deadline_s} s: {found}\n"
+                                 f"{[daemon.runtime(n) for n in names]}\n{daemon.log_text()[-6000:]}")
+        time.sleep(every_s)
 
 
 def make_spaces(daemon, folder, count):
@@ -155,7 +160,7 @@ def starts_at_once(daemon, folder, count, deadline_s):
     with Prober(daemon) as prober:
         names = make_spaces(daemon, folder, count)
         asked = time.monotonic() - began
-        harness.wait_for(f"{count} Spaces to run", lambda: all_running(daemon, names), deadline_s, every_s=0.5)
+        wait_until_all_run(daemon, names, deadline_s, every_s=0.5)
     return names, {"spaces": count, "asked_s": asked, "running_s": time.monotonic() - began, "probes": prober.count,
                    "readyz_p50_ms": prober.p50_ms, "readyz_p99_ms": prober.p99_ms, "readyz_max_ms": prober.max_ms}
 
