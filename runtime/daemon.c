@@ -78,6 +78,13 @@ static void hook_sandbox_gone(void *arg, const struct sp_launch_msg *event)
     sp_instances_sandbox_gone(&daemon->spaces.instances, event);
 }
 
+static void hook_limit_hit(void *arg, const struct sp_launch_msg *event)
+{
+    struct sp_daemon *daemon = arg;
+
+    sp_instances_limit_hit(&daemon->spaces.instances, event);
+}
+
 static void hook_launcher_lost(void *arg, const char *why)
 {
     (void)arg;
@@ -129,7 +136,7 @@ static void on_hello(void *arg, const struct sp_error *err, const struct sp_laun
 static void start_apps(struct sp_daemon *daemon)
 {
     const struct sp_launcher_hooks hooks = {hook_worker_exited, hook_sandbox_gone,
-                                            hook_launcher_lost, daemon};
+                                            hook_limit_hit, hook_launcher_lost, daemon};
     struct sp_apps_options options = {
         .loop = daemon->loop,
         .config = daemon->config,

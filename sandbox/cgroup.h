@@ -26,6 +26,9 @@ enum sp_cgroup_tree {
     SP_CGROUP_MEMORY,
     SP_CGROUP_PIDS,
     SP_CGROUP_CPUACCT, /* version 1 without a version 2 tree: the only CPU counter there */
+    SP_CGROUP_DEVICES, /* the same: the only filter of device nodes */
+    SP_CGROUP_FREEZER, /* the same: the only way to hold a sandbox */
+    SP_CGROUP_IO,      /* disk weight; "blkio" on version 1 */
     SP_CGROUP_UNIFIED, /* version 2: kill, and the counters that need no controller */
     SP_CGROUP_TREES,
 };
@@ -47,12 +50,16 @@ struct sp_cgroup_knob {
 };
 #define SP_CGROUP_KNOBS 12
 
+#define SP_CGROUP_USAGE_FILES 10
+
 struct sp_cgroup {
     char name[128]; /* below the prefix: "spacesd-<state>/<sandbox>" */
     int procs[SP_CGROUP_TREES];
     int dir_v2; /* for clone3(CLONE_INTO_CGROUP) */
-    int usage_fd[8];
-    uint64_t seen_oom_kills; /* for sp_cgroup_oomed */
+    int usage_fd[SP_CGROUP_USAGE_FILES];
+    struct {
+        uint64_t oom_kills, pids_refused, periods, throttled;
+    } seen; /* for sp_cgroup_hit */
     bool exists;
 };
 
@@ -68,9 +75,12 @@ bool sp_cgroup_can(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree);
 size_t sp_cgroup_knobs(const struct sp_cgroup_host *host, const struct sp_launch_limits *limits,
                        struct sp_cgroup_knob ret[SP_CGROUP_KNOBS]);
 
-/* The group above all sandboxes, capped at the host minus a reserve. Exists already: fine. */
+/*
+ * The group above all sandboxes, capped at the host minus a reserve. Exists already: fine. In a
+ * delegated group our own processes move to a leaf beside it first.
+ */
 int sp_cgroup_parent(const struct sp_cgroup_host *host, const char *name, uint64_t memory_bytes,
-                     struct sp_error *err);
+                     uint64_t pids, struct sp_error *err);
 /* A cleared group. */
 void sp_cgroup_init(struct sp_cgroup *group);
 /* Makes it without limits, keeps descriptors open. On failure nothing is left. */
@@ -84,9 +94,18 @@ int sp_cgroup_enter(const struct sp_cgroup *group, bool born_in_v2);
 /* Counters; what the host does not count stays 0. */
 void sp_cgroup_usage(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
                      struct sp_launch_usage *ret);
-/* True when the memory limit has killed something since the last call. */
-bool sp_cgroup_oomed(const struct sp_cgroup_host *host, struct sp_cgroup *group);
-/* SIGKILL to every process in it. */
+/*
+ * True when the limit was hit since the last call: memory has killed something, a fork was refused,
+ * more than half of the CPU periods were cut short (of at least 10), memory or disk was waited for
+ * in more than half of the last 10 s (that one is a state, and stays true).
+ */
+bool sp_cgroup_hit(struct sp_cgroup *group, enum sp_launch_limit limit);
+/* "some avg10=12.34 ..." of a pressure file as 1234; 0 when it is another text. Pure. */
+uint32_t sp_cgroup_pressure(const char *text);
+/* Holds all of it, or lets it go on. -ENOENT where the host has no way. Held: ask is_frozen. */
+int sp_cgroup_freeze(const struct sp_cgroup_host *host, const struct sp_cgroup *group, bool on);
+bool sp_cgroup_is_frozen(const struct sp_cgroup_host *host, const struct sp_cgroup *group);
+/* SIGKILL to every process in it; frozen ones go on in order to die. */
 void sp_cgroup_kill(const struct sp_cgroup_host *host, const struct sp_cgroup *group);
 /* Removes the folders: -EBUSY while something lives in it, 0 when nothing is left. */
 int sp_cgroup_remove(const struct sp_cgroup_host *host, struct sp_cgroup *group);

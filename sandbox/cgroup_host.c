@@ -1,12 +1,11 @@
 /* Where the trees are on this machine, and what to write into a group. */
-#include "sandbox/cgroup.h"
+#include "sandbox/cgroup-internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libcgroup.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -36,6 +35,9 @@ static void note_v1(struct sp_cgroup_host *host, struct sp_slice point, struct s
         {"memory", SP_CGROUP_MEMORY},
         {"pids", SP_CGROUP_PIDS},
         {"cpuacct", SP_CGROUP_CPUACCT},
+        {"devices", SP_CGROUP_DEVICES},
+        {"freezer", SP_CGROUP_FREEZER},
+        {"blkio", SP_CGROUP_IO},
     };
 
     for (size_t i = 0; i < SP_LEN(names); i++) {
@@ -82,13 +84,22 @@ bool sp_cgroup_can(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree)
     return host->mount[tree][0] != '\0';
 }
 
+bool sp_cgroup_on_v2(const struct sp_cgroup_host *host, enum sp_cgroup_tree tree)
+{
+    return sp_cgroup_can(host, tree) &&
+           strcmp(host->mount[tree], host->mount[SP_CGROUP_UNIFIED]) == 0;
+}
+
 /* Controllers of the unified tree that version 1 has not taken. */
 static void note_v2_controllers(struct sp_cgroup_host *host)
 {
     static const struct {
         const char *word;
         enum sp_cgroup_tree tree;
-    } names[] = {{"cpu", SP_CGROUP_CPU}, {"memory", SP_CGROUP_MEMORY}, {"pids", SP_CGROUP_PIDS}};
+    } names[] = {{"cpu", SP_CGROUP_CPU},
+                 {"memory", SP_CGROUP_MEMORY},
+                 {"pids", SP_CGROUP_PIDS},
+                 {"io", SP_CGROUP_IO}};
     SP_AUTO_FREE char *path = NULL;
     SP_AUTO_FREE char *text = NULL;
     struct sp_slice rest, word;
@@ -108,50 +119,36 @@ static void note_v2_controllers(struct sp_cgroup_host *host)
             if (sp_slice_eq_str(word, names[i].word) && !host->mount[names[i].tree][0]) {
                 (void)snprintf(host->mount[names[i].tree], sizeof(host->mount[0]), "%s",
                                host->mount[SP_CGROUP_UNIFIED]);
-                host->v2 = true;
+                host->v2 = host->v2 || names[i].tree != SP_CGROUP_IO;
             }
 }
 
-static bool is_delegated(const struct sp_cgroup_host *host, struct sp_slice group)
+/* What the unified tree does by itself, without a controller, needs no version 1 tree. */
+static void use_unified_first(struct sp_cgroup_host *host)
 {
-    SP_AUTO_FREE char *dir =
-        sp_asprintf("%s/%.*s", host->mount[SP_CGROUP_UNIFIED], (int)group.len, group.ptr);
-    char flag[4];
+    static const enum sp_cgroup_tree unneeded[] = {SP_CGROUP_CPUACCT, SP_CGROUP_DEVICES,
+                                                   SP_CGROUP_FREEZER};
 
-    return getxattr(dir, "trusted.delegate", flag, sizeof(flag)) == 1 && flag[0] == '1';
+    for (size_t i = 0; i < SP_LEN(unneeded) && sp_cgroup_can(host, SP_CGROUP_UNIFIED); i++)
+        host->mount[unneeded[i]][0] = '\0';
 }
 
 /*
- * systemd gives a unit with Delegate=yes its own subtree and marks its top. Then we stay in it: our
- * own processes live in a leaf beside the Spaces, because a group with controllers holds no
- * processes. In that leaf we may be already: by DelegateSubgroup=, or from an earlier launcher of
- * the same unit.
+ * Version 1 shows the file only below the top, and only with a disk scheduler that knows it: look.
+ * Version 2 may show either or none, once a parent passes the controller on: both are tried.
  */
-static void use_delegation(struct sp_cgroup_host *host)
+static void find_io_weight(struct sp_cgroup_host *host)
 {
-    SP_AUTO_FREE char *text = NULL;
-    struct sp_slice rest, line;
-    size_t len;
+    SP_AUTO_FREE char *dir = NULL;
+    SP_AUTO_FREE char *path = NULL;
 
-    if (!sp_cgroup_can(host, SP_CGROUP_UNIFIED) || sp_cgroup_can(host, SP_CGROUP_MEMORY))
-        return; /* version 1 has the controllers */
-    if (sp_file_read(AT_FDCWD, "/proc/self/cgroup", 65536, &text, &len, NULL) < 0)
+    if (!sp_cgroup_can(host, SP_CGROUP_IO) || sp_cgroup_on_v2(host, SP_CGROUP_IO))
         return;
-    rest = sp_slice(text, len);
-    while (sp_slice_split(&rest, '\n', &line)) {
-        struct sp_slice group;
-
-        if (!sp_slice_starts(line, "0::/") || line.len - 4 >= sizeof(host->prefix))
-            continue;
-        group = sp_slice(line.ptr + 4, line.len - 4);
-        while (group.len > 0 && !is_delegated(host, group)) {
-            while (group.len > 0 && group.ptr[group.len - 1] != '/')
-                group.len--;
-            group.len -= group.len > 0;
-        }
-        memcpy(host->prefix, group.ptr, group.len);
-        return;
-    }
+    dir = sp_asprintf("%s/spacesd-look-%d", host->mount[SP_CGROUP_IO], (int)getpid());
+    path = sp_asprintf("%s/blkio.bfq.weight", dir);
+    if (mkdir(dir, 0755) < 0 || access(path, W_OK) < 0)
+        host->mount[SP_CGROUP_IO][0] = '\0'; /* nothing to enter it for */
+    (void)rmdir(dir);
 }
 
 int sp_cgroup_host_init(struct sp_cgroup_host *ret, struct sp_error *err)
@@ -165,10 +162,11 @@ int sp_cgroup_host_init(struct sp_cgroup_host *ret, struct sp_error *err)
     if (r < 0)
         return sp_error_wrap(err, "find the cgroup trees");
     sp_cgroup_parse_mountinfo(text, ret);
-    use_delegation(ret);
+    if (!sp_cgroup_can(ret, SP_CGROUP_MEMORY)) /* otherwise version 1 has the controllers */
+        sp_cgroup_find_delegated(ret);
     note_v2_controllers(ret);
-    if (sp_cgroup_can(ret, SP_CGROUP_UNIFIED))
-        ret->mount[SP_CGROUP_CPUACCT][0] = '\0'; /* the unified tree counts CPU time by itself */
+    use_unified_first(ret);
+    find_io_weight(ret);
 
     if (!ret->v2 && sp_cgroup_can(ret, SP_CGROUP_MEMORY)) {
         memsw = sp_asprintf("%s/memory.memsw.limit_in_bytes", ret->mount[SP_CGROUP_MEMORY]);
@@ -203,6 +201,22 @@ static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
+/* What the disks have no scheduler for is left out: the weight is a courtesy, not a wall. */
+static void knobs_io(const struct sp_cgroup_host *host, const struct sp_launch_limits *limits,
+                     struct sp_cgroup_knob *ret, size_t *n)
+{
+    uint64_t weight = limits->io_weight ? limits->io_weight : 100;
+
+    if (!sp_cgroup_can(host, SP_CGROUP_IO))
+        return;
+    if (sp_cgroup_on_v2(host, SP_CGROUP_IO)) {
+        knob(ret, n, SP_CGROUP_IO, "io.weight", true, weight);
+        knob(ret, n, SP_CGROUP_IO, "io.bfq.weight", true, weight);
+    } else {
+        knob(ret, n, SP_CGROUP_IO, "blkio.bfq.weight", true, weight);
+    }
+}
+
 static size_t knobs_v1(const struct sp_cgroup_host *host, const struct sp_launch_limits *limits,
                        uint64_t quota_us, struct sp_cgroup_knob *ret)
 {
@@ -225,6 +239,7 @@ static size_t knobs_v1(const struct sp_cgroup_host *host, const struct sp_launch
     }
     if (sp_cgroup_can(host, SP_CGROUP_PIDS))
         knob(ret, &n, SP_CGROUP_PIDS, "pids.max", false, limits->pids);
+    knobs_io(host, limits, ret, &n);
     return n;
 }
 
@@ -246,6 +261,7 @@ static size_t knobs_v2(const struct sp_cgroup_host *host, const struct sp_launch
     }
     if (sp_cgroup_can(host, SP_CGROUP_PIDS))
         knob(ret, &n, SP_CGROUP_PIDS, "pids.max", false, limits->pids);
+    knobs_io(host, limits, ret, &n);
     return n;
 }
 

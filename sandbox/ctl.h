@@ -18,6 +18,7 @@ enum sp_ctl_kind {
     SP_CTL_WORKER_START,
     SP_CTL_WORKER_STOP,
     SP_CTL_STOP,
+    SP_CTL_END_WORKERS, /* kill all of them at once; pid 1 and what they have saved stay */
 
     /* pid 1 -> launcher */
     SP_CTL_WAITING = 64, /* in its groups and namespaces; knows nothing of any Space yet */

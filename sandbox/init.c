@@ -410,6 +410,15 @@ static void on_stop(struct init *init, const struct sp_ctl *msg)
     kill_all(init, msg->grace_ms > 0 ? SIGTERM : SIGKILL);
 }
 
+/* Of an app that has lost one process to the memory limit nothing goes on in pieces. */
+static void on_end_workers(struct init *init)
+{
+    kill_all(init, SIGKILL);
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++)
+        if (init->workers[i].state == WORKER_RUNNING || init->workers[i].state == WORKER_STOPPING)
+            sp_init_start_sweep(&init->workers[i]);
+}
+
 static void __attribute__((noreturn)) leave(struct init *init)
 {
     for (int pass = 0; pass < SWEEPS_MAX && !init->childless; pass++) {
@@ -436,6 +445,7 @@ static void on_ctl(struct init *init)
     case SP_CTL_WORKER_START: on_worker_start(init, &msg, fds, n_fds); break;
     case SP_CTL_WORKER_STOP: on_worker_stop(init, &msg); break;
     case SP_CTL_STOP: on_stop(init, &msg); break;
+    case SP_CTL_END_WORKERS: on_end_workers(init); break;
     default: break;
     }
 }

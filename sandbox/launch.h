@@ -31,7 +31,11 @@ enum sp_launch_kind {
     SP_LAUNCH_WORKER_STOP,   /* TERM, and after grace_ms kill it and all its descendants */
     SP_LAUNCH_SANDBOX_STOP,  /* TERM to all, kill after grace_ms, take everything away */
     SP_LAUNCH_USAGE,         /* read the counters */
-    SP_LAUNCH_FREEZE,        /* hold all of it where it stands (freeze.on), or let it go on */
+    /*
+     * Hold all of it where it stands (freeze.on), or let it go on. OK to the first when all is held.
+     * A held one takes no WORKER_*; a stop lets it go on first, so that it can end in its grace.
+     */
+    SP_LAUNCH_FREEZE,
     SP_LAUNCH_SOCKET,        /* OK brings an unconnected TCP socket of its network namespace */
 
     /* launcher -> daemon */
@@ -49,6 +53,7 @@ enum sp_launch_limit {
     SP_LAUNCH_LIMIT_CPU,        /* it was held back for most of the time */
     SP_LAUNCH_LIMIT_PRESSURE,   /* it waits for memory or disk for most of the time */
     SP_LAUNCH_LIMIT_GPU_MEMORY, /* a shared slot was overdrawn; all workers are being ended */
+    SP_LAUNCH_LIMITS,
 };
 
 /* What an app may reach beyond its sandbox. */

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/devices.h"
 #include "sandbox/image.h"
 #include "sandbox/init.h"
 #include "sandbox/landlock.h"
@@ -243,6 +244,17 @@ static const struct {
      "load the overlay module. Without it an app's own folder is read-only"},
 };
 
+static int try_devices(const struct sp_cgroup_host *groups)
+{
+    struct sp_devices devices;
+    struct sp_error err = {0};
+    int r = groups ? sp_devices_init(groups, &devices, &err) : -ENOENT;
+
+    if (r == 0)
+        sp_devices_done(&devices);
+    return r == 0 || err.sys == 0 ? r : err.sys;
+}
+
 static void probe_limits(struct sp_probe *ret, const struct sp_cgroup_host *groups)
 {
     static const struct {
@@ -268,6 +280,13 @@ static void probe_limits(struct sp_probe *ret, const struct sp_cgroup_host *grou
         add(ret, limits[i].name, limits[i].required, i < 3 && can ? SP_ISOLATE_LIMITS : 0,
             can ? 0 : -ENOENT, limits[i].how);
     }
+    add(ret, "device filter", false, 0, try_devices(groups),
+        "mount cgroup2 and leave spacesd CAP_SYS_ADMIN or CAP_BPF, or mount the devices cgroup "
+        "controller. Without it GPU slots are refused; the nodes in an app's /dev stay the only "
+        "ones it can reach");
+    add(ret, "disk weight", false, 0, groups && sp_cgroup_can(groups, SP_CGROUP_IO) ? 0 : -ENOENT,
+        "the io cgroup controller and a disk scheduler that knows it (bfq). Without it Spaces share "
+        "the disk as the kernel likes");
     add(ret, "no swap", false, 0, groups && (groups->v2 || groups->has_memsw) ? 0 : -ENOENT,
         "boot option swapaccount=1. Without it an app may be swapped out beyond its limit");
 }

@@ -20,7 +20,7 @@ struct sp_probe_item {
     char why[128];   /* not on: what the kernel said */
     const char *how; /* not on: how to turn it on, and what its absence costs */
 };
-#define SP_PROBE_MAX 24
+#define SP_PROBE_MAX 32
 
 struct sp_probe {
     size_t n;

@@ -17,6 +17,7 @@
 #include "runtime/state/applog.h"
 #include "runtime/config.h"
 #include "runtime/spaces/launcher.h"
+#include "runtime/spaces/limit_note.h"
 #include "runtime/spaces/resources.h"
 #include "runtime/spaces/zygote.h"
 
@@ -44,6 +45,7 @@ struct sp_instance {
     struct sp_launch_usage usage;
     struct sp_launch_limits limits; /* what its sandbox was given */
     char refusal[512];
+    struct sp_limit_notes notes;
     uv_timer_t timer; /* start timeout, then the drain */
     bool timer_open;
 };
@@ -540,9 +542,7 @@ static char *exit_reason(const struct sp_instance *instance, const struct sp_lau
     if (instance->end_asked)
         return sp_strdup("the app was ended because a call did not stop when it was cancelled");
     if (event->exited.oom)
-        return sp_asprintf("killed: out of memory, limit %llu MiB, peak %llu MiB (space.memory)",
-                           (unsigned long long)(limits->memory_bytes >> 20),
-                           (unsigned long long)(event->exited.usage.memory_peak_bytes >> 20));
+        return sp_limit_oom_reason(limits, &event->exited.usage);
     if (event->exited.signal)
         return sp_asprintf("the app was ended by signal %d (%s)", event->exited.signal,
                            strsignal(event->exited.signal));
@@ -606,6 +606,21 @@ void sp_instances_sandbox_gone(struct sp_instances *all, const struct sp_launch_
     else if (phase < READY)
         instance->hooks.failed(instance->hooks.arg, instance, SP_STAGE_RUNTIME_ERROR,
                                "the app's sandbox ended");
+}
+
+/* The end for memory is told by the exit that follows. */
+void sp_instances_limit_hit(struct sp_instances *all, const struct sp_launch_msg *event)
+{
+    struct sp_instance *instance = by_sandbox(all, event->sandbox);
+    SP_AUTO_FREE char *note = NULL;
+
+    if (!instance)
+        return;
+    instance->usage = event->hit.usage;
+    instance->has_usage = true;
+    note = sp_limit_note(&instance->notes, &instance->limits, event, sp_clock_mono_ms());
+    if (note)
+        sp_applog_note(instance->log, "%s", note);
 }
 
 void sp_instances_kill_worker(struct sp_instances *all, uint64_t worker)

@@ -85,6 +85,7 @@ bool sp_instance_usage(struct sp_instance *instance, struct sp_launch_usage *ret
 /* From the launcher and the scheduler, by id; unknown ids are stale and ignored. */
 void sp_instances_worker_exited(struct sp_instances *all, const struct sp_launch_msg *event);
 void sp_instances_sandbox_gone(struct sp_instances *all, const struct sp_launch_msg *event);
+void sp_instances_limit_hit(struct sp_instances *all, const struct sp_launch_msg *event);
 void sp_instances_kill_worker(struct sp_instances *all, uint64_t worker);
 
 #endif

@@ -190,6 +190,7 @@ static void dispatch(struct sp_launcher *launcher, const struct sp_launch_msg *m
     case SP_LAUNCH_FAILED: answer(launcher, msg); break;
     case SP_LAUNCH_WORKER_EXITED: launcher->hooks.worker_exited(launcher->hooks.arg, msg); break;
     case SP_LAUNCH_SANDBOX_GONE: launcher->hooks.sandbox_gone(launcher->hooks.arg, msg); break;
+    case SP_LAUNCH_LIMIT_HIT: launcher->hooks.limit_hit(launcher->hooks.arg, msg); break;
     default: lose(launcher, "the launcher sent a message of an unknown kind"); break;
     }
 }

@@ -17,6 +17,7 @@ struct sp_launcher;
 struct sp_launcher_hooks {
     void (*worker_exited)(void *arg, const struct sp_launch_msg *event);
     void (*sandbox_gone)(void *arg, const struct sp_launch_msg *event);
+    void (*limit_hit)(void *arg, const struct sp_launch_msg *event);
     /* The launcher ended or broke the protocol: without it no app is safe, so the daemon ends. */
     void (*lost)(void *arg, const char *why);
     void *arg;

@@ -51,6 +51,7 @@ static struct sp_box *new_box(struct sp_launcher *l)
 
     box->pidfd = box->ctl = box->idmap_fd = box->netns_fd = -1;
     sp_box_data_init(&box->data);
+    box->watch_memory = box->watch_pids = -1;
     box->began_ns = sp_clock_mono_ns();
     box->state = SP_BOX_PREPARING;
     box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
@@ -146,6 +147,7 @@ void sp_box_kill(struct sp_launcher *l, struct sp_box *box)
     box->state = SP_BOX_KILLED;
     box->deadline_ms = 0;
     sp_box_data_kill(box);
+    sp_freeze_end(l, box);
     if (!(l->isolate & SP_ISOLATE_PID) && box->ctl >= 0) {
         /* Without a pid namespace the others would live on: it kills them itself, then goes. */
         sp_auto_fd(&box->ctl);
@@ -168,6 +170,7 @@ void sp_box_stop(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms)
     if (box->state >= SP_BOX_KILLED ||
         (box->state == SP_BOX_STOPPING && deadline >= box->deadline_ms))
         return;
+    sp_freeze_end(l, box);
     sp_ctl_init(&msg, SP_CTL_STOP);
     msg.grace_ms = grace_ms;
     if (box->state <= SP_BOX_STARTING) {
@@ -398,6 +401,14 @@ void sp_box_worker_stop(struct sp_launcher *l, struct sp_box *box, const struct 
         sp_box_kill(l, box);
 }
 
+static bool has_workers(const struct sp_box *box)
+{
+    for (size_t i = 0; i < SP_BOX_WORKERS_MAX; i++)
+        if (box->workers[i].id)
+            return true;
+    return false;
+}
+
 static void worker_exited(struct sp_launcher *l, struct sp_box *box, uint64_t id, int status,
                           int sig)
 {
@@ -412,10 +423,12 @@ static void worker_exited(struct sp_launcher *l, struct sp_box *box, uint64_t id
     msg.exited.status = status;
     msg.exited.signal = sig;
     if (box->cgroup.exists) {
+        sp_watch_memory(l, box);
         sp_cgroup_usage(&l->groups, &box->cgroup, &msg.exited.usage);
-        msg.exited.oom = sp_cgroup_oomed(&l->groups, &box->cgroup) && (sig || status);
+        msg.exited.oom = box->ended_by_oom && (sig || status);
     }
     worker->id = 0;
+    box->ended_by_oom = box->ended_by_oom && has_workers(box);
     sp_spacesd_send(l, &msg);
 }
 
@@ -459,6 +472,7 @@ void sp_box_ready(struct sp_launcher *l, struct sp_box *box, const char *times)
     forget_request(box);
     if (box->from_pool)
         sp_pool_served(l);
+    sp_watch_start(box);
     if (l->trace)
         sp_log(SP_LOG_INFO, "launcher.trace", "group=%s began=%llu %s ready=%llu", box->cgroup.name,
                (unsigned long long)box->began_ns / 1000, times,

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/devices.h"
 #include "sandbox/launch.h"
 #include "sandbox/launcher/data.h"
 #include "sandbox/launcher/pool.h"
@@ -50,6 +51,11 @@ struct sp_launcher {
     struct sp_probe probe;
     unsigned isolate; /* what every sandbox gets */
     struct sp_cgroup_host groups;
+    struct sp_devices devices;
+    int inotify;          /* limit files of all groups; see watch.c */
+    int oom_events;       /* version 1: an eventfd of all groups, or -1 */
+    uint64_t oom_look_ms; /* when to look who it was; 0 = nobody */
+    unsigned oom_looks;   /* how often still */
     struct sp_seccomp seccomp;
     struct sp_rootfs rootfs;
     struct sp_userns_slots slots;
@@ -121,6 +127,17 @@ struct sp_box {
     char fail_text[500]; /* why the start failed */
     uint64_t began_ns;
     struct sp_box_worker workers[SP_BOX_WORKERS_MAX];
+
+    int watch_memory, watch_pids; /* inotify's numbers, or -1 */
+    uint64_t watch_at_ms;         /* the next look at what sends no event; 0 = none */
+    uint64_t hit_at_ms[SP_LAUNCH_LIMITS];
+    bool is_over[SP_LAUNCH_LIMITS]; /* of those that are states */
+    bool ended_by_oom;              /* its workers are being ended for memory */
+
+    bool frozen;
+    uint64_t freeze_seq;    /* not 0 while a FREEZE is unanswered */
+    uint64_t freeze_at_ms;  /* when to look again */
+    uint64_t freeze_end_ms; /* when to give up */
 };
 
 /* spacesd.c: answers and events towards spacesd. Never blocks; keeps what does not fit. */
@@ -153,6 +170,25 @@ void sp_box_on_time(struct sp_launcher *l, struct sp_box *box);
 void sp_box_begin_spare(struct sp_launcher *l);
 /* pid 1 is ready, and the network too: answers the start. */
 void sp_box_ready(struct sp_launcher *l, struct sp_box *box, const char *times);
+
+/* watch.c: the limits that an app comes to. */
+int sp_watch_init(struct sp_launcher *l, struct sp_error *err);
+void sp_watch_add(struct sp_launcher *l, struct sp_box *box);
+void sp_watch_start(struct sp_box *box);
+/* A limit file has changed; the memory limit of some version 1 group was reached. */
+void sp_watch_on_inotify(struct sp_launcher *l);
+void sp_watch_on_oom(struct sp_launcher *l);
+/* Their times have come. */
+void sp_watch_look(struct sp_launcher *l, struct sp_box *box);
+void sp_watch_look_for_oom(struct sp_launcher *l);
+/* Notes what the memory limit has killed since the last call, and ends the rest of the app. */
+void sp_watch_memory(struct sp_launcher *l, struct sp_box *box);
+
+/* freeze.c: holding a sandbox. */
+void sp_freeze(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg);
+void sp_freeze_look(struct sp_launcher *l, struct sp_box *box);
+/* Before a stop: lets it go on, and answers who waits for it to be held. */
+void sp_freeze_end(struct sp_launcher *l, struct sp_box *box);
 
 /* weak.c: argv and environment for a worker that sees the host's folders. */
 int sp_weak_translate(const struct sp_launcher *l, const struct sp_box *box, struct sp_ctl *order,

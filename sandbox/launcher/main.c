@@ -35,6 +35,7 @@
 #define CLOSE_WAIT_MS 10000
 #define LOCK_WAIT_MS  (CLOSE_WAIT_MS + SWEEP_WAIT_MS)
 #define RESERVE_LEAST (256ull << 20) /* memory that apps never get, at least */
+#define PIDS_RESERVE_LEAST 1024
 
 static struct sp_launcher launcher;
 
@@ -131,8 +132,8 @@ static void settle_in(void)
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGCHLD, SIG_DFL);
-    /* About fourteen descriptors a sandbox. */
-    files.rlim_cur = files.rlim_max = SP_BOXES_MAX * 16 + 256;
+    /* About nineteen descriptors a sandbox. */
+    files.rlim_cur = files.rlim_max = SP_BOXES_MAX * 24 + 256;
     (void)setrlimit(RLIMIT_NOFILE, &files);
     (void)umask(022);
 }
@@ -174,9 +175,34 @@ static int lock_state(const struct sp_launcher *l, struct sp_error *err)
     return 0;
 }
 
+/* A number that the kernel shows, or `otherwise`. */
+static uint64_t kernel_number(const char *path, uint64_t otherwise)
+{
+    SP_AUTO_FREE char *text = NULL;
+    uint64_t value;
+    size_t len;
+
+    if (sp_file_read(AT_FDCWD, path, 64, &text, &len, NULL) < 0 ||
+        !sp_parse_u64(sp_slice(text, strcspn(text, "\n")), UINT32_MAX, &value))
+        return otherwise;
+    return value;
+}
+
+/* As many processes as the host can have, minus an eighth and at least PIDS_RESERVE_LEAST. */
+static uint64_t pids_for_apps(void)
+{
+    uint64_t ids = kernel_number("/proc/sys/kernel/pid_max", 32768);
+    uint64_t threads = kernel_number("/proc/sys/kernel/threads-max", 32768);
+    uint64_t total = ids < threads ? ids : threads;
+    uint64_t reserve = total / 8 > PIDS_RESERVE_LEAST ? total / 8 : PIDS_RESERVE_LEAST;
+
+    return total > 2 * reserve ? total - reserve : total / 2;
+}
+
 /* Removes what an earlier life left, and makes the group above all sandboxes. */
 static int prepare_groups(struct sp_launcher *l, struct sp_error *err)
 {
+    struct sp_error no_filter = {0};
     char name[40];
     int r = sp_cgroup_host_init(&l->groups, err);
 
@@ -185,8 +211,10 @@ static int prepare_groups(struct sp_launcher *l, struct sp_error *err)
     (void)snprintf(name, sizeof(name), "spacesd-%s", l->state_id);
     r = sp_cgroup_sweep(&l->groups, name, SWEEP_WAIT_MS, err);
     if (r == 0)
-        r = sp_cgroup_parent(&l->groups, name, memory_for_apps(), err);
-    return r;
+        r = sp_cgroup_parent(&l->groups, name, memory_for_apps(), pids_for_apps(), err);
+    if (r == 0 && sp_devices_init(&l->groups, &l->devices, &no_filter) < 0)
+        sp_log(SP_LOG_WARN, "launcher.no_device_filter", "err=%s", sp_log_quoted(no_filter.msg));
+    return r == 0 ? sp_watch_init(l, err) : r;
 }
 
 static int open_folders(struct sp_launcher *l, struct sp_error *err)
@@ -249,9 +277,15 @@ static int poll_timeout(const struct sp_launcher *l)
     uint64_t first = sp_pool_next_ms(l);
     uint64_t now = sp_clock_mono_ms();
 
-    SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
-        if (box->deadline_ms && box->deadline_ms < first)
-            first = box->deadline_ms;
+    if (l->oom_look_ms && l->oom_look_ms < first)
+        first = l->oom_look_ms;
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
+        const uint64_t times[] = {box->deadline_ms, box->watch_at_ms, box->freeze_at_ms};
+
+        for (size_t i = 0; i < SP_LEN(times); i++)
+            if (times[i] && times[i] < first)
+                first = times[i];
+    }
     if (first == UINT64_MAX)
         return -1;
     return first > now ? (int)(first - now) : 0;
@@ -261,22 +295,32 @@ static void run_deadlines(struct sp_launcher *l)
 {
     uint64_t now = sp_clock_mono_ms();
 
-    SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
+    if (l->oom_look_ms && now >= l->oom_look_ms)
+        sp_watch_look_for_oom(l);
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
+        if (box->watch_at_ms && now >= box->watch_at_ms)
+            sp_watch_look(l, box);
+        if (box->freeze_at_ms && now >= box->freeze_at_ms)
+            sp_freeze_look(l, box);
         if (box->deadline_ms && now >= box->deadline_ms)
-            sp_box_on_time(l, box);
+            sp_box_on_time(l, box); /* may free it */
+    }
 }
 
-/* The network's socket, the daemon's, then three descriptors of each sandbox, in the list's order.
- */
+/* Those of the launcher, then three descriptors of each sandbox, in the order of the list. */
+enum { POLL_NETWORK, POLL_DAEMON, POLL_LIMITS, POLL_OOM, POLL_BOXES };
+
 static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
 {
-    size_t n = 0;
+    size_t n = POLL_BOXES;
 
-    polls[n++] = (struct pollfd){.fd = l->network.sock, .events = POLLIN};
-    polls[n++] = (struct pollfd){
+    polls[POLL_NETWORK] = (struct pollfd){.fd = l->network.sock, .events = POLLIN};
+    polls[POLL_DAEMON] = (struct pollfd){
         .fd = l->closing ? -1 : l->sock,
         .events = sp_list_empty(&l->out) ? POLLIN : POLLOUT,
     };
+    polls[POLL_LIMITS] = (struct pollfd){.fd = l->inotify, .events = POLLIN};
+    polls[POLL_OOM] = (struct pollfd){.fd = l->oom_events, .events = POLLIN};
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
         polls[n++] = (struct pollfd){.fd = box->ctl, .events = POLLIN};
         polls[n++] = (struct pollfd){.fd = box->pidfd, .events = POLLIN};
@@ -287,8 +331,12 @@ static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
 
 static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
 {
-    const struct pollfd *at = polls + 2, *daemon = polls + 1;
+    const struct pollfd *at = polls + POLL_BOXES, *daemon = polls + POLL_DAEMON;
 
+    if (polls[POLL_LIMITS].revents)
+        sp_watch_on_inotify(l);
+    if (polls[POLL_OOM].revents)
+        sp_watch_on_oom(l);
     /* Ends before requests: a stop never waits behind a start. New boxes go to the list's end. */
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
         bool said = at[0].revents != 0, ended = at[1].revents != 0, fetched = at[2].revents != 0;
@@ -301,7 +349,7 @@ static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
         if (ended)
             sp_box_on_exit(l, box); /* may free it */
     }
-    if (polls[0].revents && l->network.sock >= 0)
+    if (polls[POLL_NETWORK].revents && l->network.sock >= 0)
         sp_launcher_network_read(l);
     if (daemon->revents & (POLLOUT | POLLERR | POLLHUP))
         sp_spacesd_flush(l);
@@ -311,7 +359,7 @@ static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
 
 static void turn(struct sp_launcher *l, int timeout)
 {
-    static struct pollfd polls[2 + 3 * SP_BOXES_MAX];
+    static struct pollfd polls[POLL_BOXES + 3 * SP_BOXES_MAX];
     size_t n = fill_polls(l, polls);
 
     if (poll(polls, n, timeout) < 0)
@@ -369,6 +417,7 @@ int main(int argc, char **argv)
     sp_userns_slots_init(&l->slots, seed);
     sp_list_init(&l->boxes);
     sp_list_init(&l->out);
+    l->inotify = l->oom_events = l->devices.base_fd = -1;
     if (prepare(l, &err) < 0) {
         sp_log(SP_LOG_ERROR, "launcher.start_failed", "err=%s", sp_log_quoted(err.msg));
         return 1;

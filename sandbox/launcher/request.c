@@ -163,6 +163,14 @@ static int check_grace(const struct sp_launch_msg *msg, struct sp_error *err)
     return 0;
 }
 
+static int check_freeze(const struct sp_launch_msg *msg, struct sp_error *err)
+{
+    unsigned char on;
+
+    memcpy(&on, &msg->freeze.on, sizeof(on)); /* any byte may be there */
+    return on > 1 ? sp_error_set(err, SP_ERR_INVALID, 0, "freeze is neither on nor off") : 0;
+}
+
 /* Which ids a kind carries, and how many descriptors. */
 static const struct {
     enum sp_launch_kind kind;
@@ -177,6 +185,7 @@ static const struct {
     {SP_LAUNCH_SANDBOX_STOP, true, false, 0, check_grace},
     {SP_LAUNCH_USAGE, true, false, 0, NULL},
     {SP_LAUNCH_SOCKET, true, false, 0, NULL},
+    {SP_LAUNCH_FREEZE, true, false, 0, check_freeze},
 };
 
 int sp_launch_request_check(const struct sp_launch_msg *msg, size_t n_fds, bool greeted,

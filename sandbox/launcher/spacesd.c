@@ -139,7 +139,14 @@ static void about_box(struct sp_launcher *l, const struct sp_launch_msg *msg, co
                           "there is no such sandbox");
         return;
     }
+    if ((box->frozen || box->freeze_seq) &&
+        (msg->kind == SP_LAUNCH_WORKER_START || msg->kind == SP_LAUNCH_WORKER_STOP)) {
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_CONFLICT,
+                          "the sandbox is frozen");
+        return;
+    }
     switch (msg->kind) {
+    case SP_LAUNCH_FREEZE: sp_freeze(l, box, msg); break;
     case SP_LAUNCH_WORKER_START: sp_box_worker_start(l, box, msg, fds); break;
     case SP_LAUNCH_WORKER_STOP: sp_box_worker_stop(l, box, msg); break;
     case SP_LAUNCH_SANDBOX_STOP:

@@ -116,13 +116,19 @@ static int open_snapshot(const struct sp_launcher *l, const struct sp_box *box, 
 static int make_group(struct sp_launcher *l, struct sp_box *box, struct sp_error *err)
 {
     char name[100];
+    int r;
 
     if (!(l->isolate & SP_ISOLATE_LIMITS))
         return 0;
     /* Counted within a life, and lives differ: no name comes back. */
     (void)snprintf(name, sizeof(name), "spacesd-%s/%llu-%08x", l->state_id,
                    (unsigned long long)++l->n_groups, l->life);
-    return sp_cgroup_create(&l->groups, name, &box->cgroup, err);
+    r = sp_cgroup_create(&l->groups, name, &box->cgroup, err);
+    if (r == 0)
+        r = sp_devices_guard(&l->devices, &l->groups, &box->cgroup, NULL, 0, err);
+    if (r == 0)
+        sp_watch_add(l, box);
+    return r;
 }
 
 /* Who runs the app, as seen inside. */

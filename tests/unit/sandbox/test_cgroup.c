@@ -164,13 +164,16 @@ static void test_version_2_uses_its_own_names(void **state)
     for (int t = 0; t < SP_CGROUP_TREES; t++)
         (void)snprintf(host.mount[t], sizeof(host.mount[t]), "/sys/fs/cgroup");
     n = sp_cgroup_knobs(&host, &limits, knobs);
-    assert_int_equal(n, 5);
+    assert_int_equal(n, 7);
     assert_string_equal(knobs[0].key, "cpu.max");
     assert_string_equal(knobs[0].value, "150000 100000");
     assert_string_equal(knobs[2].key, "memory.max");
     assert_string_equal(knobs[3].key, "memory.swap.max");
     assert_string_equal(knobs[3].value, "0");
     assert_string_equal(knobs[4].key, "pids.max");
+    assert_string_equal(knobs[5].key, "io.weight");
+    assert_string_equal(knobs[5].value, "100");
+    assert_true(knobs[5].optional && knobs[6].optional);
 }
 
 static void test_a_group_gets_its_limits_and_a_process_enters_every_tree(void **state)
@@ -214,10 +217,10 @@ static void test_usage_and_out_of_memory_are_read_from_the_kept_files(void **sta
     assert_int_equal(usage.memory_peak_bytes, 8192);
     assert_int_equal(usage.oom_kills, 3); /* not oom_kill_disable */
     assert_int_equal(usage.pids, 7);
-    assert_true(sp_cgroup_oomed(&host, &group));
-    assert_false(sp_cgroup_oomed(&host, &group));
+    assert_true(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_MEMORY));
+    assert_false(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_MEMORY));
     put("memory/p/g/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
-    assert_true(sp_cgroup_oomed(&host, &group));
+    assert_true(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_MEMORY));
     sp_cgroup_done(&group);
 }
 
