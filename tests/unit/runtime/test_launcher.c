@@ -41,7 +41,7 @@ static void on_answer(void *arg, const struct sp_error *err, const struct sp_lau
 
 static void setup(struct world *w)
 {
-    const struct sp_launcher_hooks hooks = {ignore, ignore, lost, w};
+    const struct sp_launcher_hooks hooks = {ignore, ignore, ignore, lost, w};
     int pair[2];
 
     memset(w, 0, sizeof(*w));
