@@ -19,6 +19,7 @@ HELLO, SANDBOX_START, WORKER_START, WORKER_STOP, SANDBOX_STOP, USAGE, FREEZE, SO
 OK, FAILED, WORKER_EXITED, SANDBOX_GONE, LIMIT_HIT = range(64, 69)
 NETWORK_NONE, NETWORK_OUTBOUND, NETWORK_ALLOW_LIST = range(3)
 EXEC, ZYGOTE, FORK = range(3)
+LIMIT_MEMORY, LIMIT_PIDS, LIMIT_CPU, LIMIT_PRESSURE, LIMIT_GPU_MEMORY = range(1, 6)
 HEAD = struct.Struct("<IIQQQ")
 SIZE = 4144
 LIMITS = struct.Struct("<QQQQIIIIII")
@@ -250,6 +251,11 @@ class Launcher:
         connection.settimeout(DEADLINE)
         connection.connect(("127.0.0.1", port))
         return connection
+
+    def freeze(self, sandbox, on=True):
+        message = self.ask(FREEZE, body=struct.pack("<?", on), sandbox=sandbox)
+        if message.kind != OK:
+            raise RuntimeError(message.text)
 
     # --- the end ------------------------------------------------------------------------------------
 

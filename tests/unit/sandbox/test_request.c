@@ -85,7 +85,7 @@ static void test_descriptors_and_ids_fit_the_kind(void **state)
 
 static void test_answers_and_unknown_kinds_are_not_requests(void **state)
 {
-    static const uint32_t kinds[] = {0, 7, 63, SP_LAUNCH_OK, SP_LAUNCH_SANDBOX_GONE, UINT32_MAX};
+    static const uint32_t kinds[] = {0, 9, 63, SP_LAUNCH_OK, SP_LAUNCH_SANDBOX_GONE, UINT32_MAX};
 
     (void)state;
     for (size_t i = 0; i < SP_LEN(kinds); i++) {
