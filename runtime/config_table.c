@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "runtime/flavors.h"
 #include "runtime/server/address.h"
+#include "sandbox/network_options.h"
 
 #define KIB      (1ull << 10)
 #define MIB      (1ull << 20)
@@ -83,6 +84,37 @@ static int check_networks(const char *text, struct sp_error *err)
     return r;
 }
 
+static int check_network_modes(const char *text, struct sp_error *err)
+{
+    unsigned modes;
+
+    return sp_network_parse_modes(text, &modes, err);
+}
+
+static int check_network_range(const char *text, struct sp_error *err)
+{
+    uint32_t addr;
+    unsigned bits;
+
+    return sp_network_parse_range(text, &addr, &bits, err);
+}
+
+static int check_network_servers(const char *text, struct sp_error *err)
+{
+    uint32_t servers[SP_NETWORK_SERVERS];
+    size_t n;
+
+    return sp_network_parse_servers(text, servers, &n, err);
+}
+
+static int check_network_proxy(const char *text, struct sp_error *err)
+{
+    uint32_t addr;
+    uint16_t port;
+
+    return text[0] ? sp_network_parse_proxy(text, &addr, &port, err) : 0;
+}
+
 const struct sp_config_row sp_config_rows[] = {
     {"listen", SP_CONFIG_STR, "127.0.0.1:7860", ANY_TEXT, NULL, NULL,
      "Addresses and ports to listen on, divided by commas. Other than loopback needs insecure_http "
@@ -114,6 +146,25 @@ const struct sp_config_row sp_config_rows[] = {
      "GiB "
      "of memory; 0: none",
      NULL, "test_the_pool_keeps_as_many_spares_as_it_is_told"},
+
+    {"network.allowed", SP_CONFIG_STR, "none", ANY_TEXT, NULL, NULL,
+     "Networks that a Space may choose, divided by commas: none, outbound (public addresses), "
+     "allow-list (names that it lists)",
+     check_network_modes, NULL},
+    {"network.range", SP_CONFIG_STR, "10.208.0.0/16", ANY_TEXT, NULL, NULL,
+     "Private IPv4 range of 16 to 29 bits for Spaces with a network; used nowhere else on the host",
+     check_network_range, NULL},
+    {"network.dns", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
+     "IPv4 addresses of up to four name servers, divided by commas, that our resolver asks; empty: "
+     "those of /etc/resolv.conf",
+     check_network_servers, NULL},
+    {"network.connections", SP_CONFIG_INT, "256", 1, 65535, NULL, NULL,
+     "Connections of one Space to the outside at a time; further ones are dropped", NULL,
+     "test_a_flood_of_connections_ends_at_the_cap_and_others_still_connect"},
+    {"network.proxy", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
+     "The site's HTTP proxy, such as http://10.1.2.3:3128: outbound Spaces reach it in spite of a "
+     "private address, and are told by http_proxy",
+     check_network_proxy, NULL},
 
     {"log.level", SP_CONFIG_STR, "info", 4, 5, NULL, NULL,
      "Least level of the daemon's own log: debug, info, warn, error", check_level, NULL},

@@ -117,6 +117,29 @@ static char *find_part(const char *beside, const char *installed)
     return sp_asprintf("%s/%s", SP_PREFIX, installed);
 }
 
+/* Appends the operator's words about networks, and the weakness that is allowed. */
+static void put_networks(const struct sp_config *config, const char *connections, const char **argv)
+{
+    const struct {
+        const char *flag, *value;
+    } table[] = {
+        {"--network-allowed", sp_config_str(config, "network.allowed")},
+        {"--network-range", sp_config_str(config, "network.range")},
+        {"--network-dns", sp_config_str(config, "network.dns")},
+        {"--network-proxy", sp_config_str(config, "network.proxy")},
+        {"--network-connections", connections},
+    };
+
+    for (size_t i = 0; i < SP_LEN(table); i++) {
+        if (!table[i].value[0])
+            continue;
+        *argv++ = table[i].flag;
+        *argv++ = table[i].value;
+    }
+    if (sp_config_bool(config, "sandbox.allow_weak"))
+        *argv++ = "--allow-weak";
+}
+
 static _Noreturn void exec_launcher(const struct sp_config *config, const struct sp_privilege *priv,
                                     int sock)
 {
@@ -127,16 +150,19 @@ static _Noreturn void exec_launcher(const struct sp_config *config, const struct
     char gid[16];
     char pool[16];
     const char *argv[] = {
-        program, "--socket-fd",  "3", "--state",    state,          "--sdk",  sdk,  "--daemon-uid",
-        uid,     "--daemon-gid", gid, "--state-id", priv->state_id, "--pool", pool, NULL,
-        NULL};
+        program, "--socket-fd",  "3",  "--state",    state,          "--sdk",  sdk,  "--daemon-uid",
+        uid,     "--daemon-gid", gid,  "--state-id", priv->state_id, "--pool", pool, NULL,
+        NULL,    NULL,           NULL, NULL,         NULL,           NULL,     NULL, NULL,
+        NULL,    NULL,           NULL, NULL};
+    char connections[16];
     sigset_t none;
 
     (void)snprintf(uid, sizeof(uid), "%u", (unsigned)priv->uid);
     (void)snprintf(gid, sizeof(gid), "%u", (unsigned)priv->gid);
     (void)snprintf(pool, sizeof(pool), "%u", (unsigned)sp_config_int(config, "sandbox.pool"));
-    if (sp_config_bool(config, "sandbox.allow_weak"))
-        argv[15] = "--allow-weak";
+    (void)snprintf(connections, sizeof(connections), "%u",
+                   (unsigned)sp_config_int(config, "network.connections"));
+    put_networks(config, connections, &argv[15]);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* A session of its own: Ctrl-C is for the daemon, which then tells the launcher. */

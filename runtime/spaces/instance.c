@@ -43,6 +43,7 @@ struct sp_instance {
     uint64_t usage_at_ms;
     bool has_usage;
     struct sp_launch_usage usage;
+    bool is_outbound;               /* may reach all that is public */
     struct sp_launch_limits limits; /* what its sandbox was given */
     char refusal[512];
     struct sp_limit_notes notes;
@@ -248,6 +249,10 @@ static void pack_words(const struct sp_instance *instance, const char *const *ar
     SP_AUTO_FREE char *author = sp_asprintf("SPACE_AUTHOR_NAME=%s", instance->plan.owner);
     SP_AUTO_FREE char *repo = sp_asprintf("SPACE_REPO_NAME=%s", instance->plan.name);
     SP_AUTO_FREE char *host = sp_asprintf("SPACE_HOST=%s", instance->plan.host);
+    SP_AUTO_FREE char *http =
+        sp_resources_proxy(instance->all->config, instance->network, "http_proxy");
+    SP_AUTO_FREE char *https =
+        sp_resources_proxy(instance->all->config, instance->network, "https_proxy");
     const char *env[] = {
         "SPACEKIT_FD=3",
         "SYSTEM=spaces",
@@ -261,6 +266,9 @@ static void pack_words(const struct sp_instance *instance, const char *const *ar
         author,
         repo,
         host,
+        http, /* the list ends here where there is none */
+        https,
+        "no_proxy=localhost,127.0.0.1",
         NULL,
     };
 
@@ -485,6 +493,7 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
         return instance;
     }
     instance->limits = msg.sandbox_start.limits;
+    instance->network = msg.sandbox_start.network;
     sp_launcher_call(all->launcher, &msg, NULL, 0, on_sandbox_started, pending_new(instance));
     return instance;
 }

@@ -199,6 +199,16 @@ int sp_resources_set_network(const struct sp_config *config, struct sp_resources
                         "network '%.40s' is none of none, outbound, allow-list", mode);
 }
 
+char *sp_resources_proxy(const struct sp_config *config, uint32_t network, const char *variable)
+{
+    const char *proxy = sp_config_str(config, "network.proxy");
+
+    if (!proxy[0] || network != SP_LAUNCH_NETWORK_OUTBOUND)
+        return NULL;
+    return sp_asprintf("%s=%s%s", variable,
+                       sp_slice_starts(sp_slice_str(proxy), "http://") ? "" : "http://", proxy);
+}
+
 int sp_resources_set_sleep(struct sp_resources *resources, int64_t seconds, struct sp_error *err)
 {
     if (seconds != -1 && (seconds < 1 || seconds > INT64_C(31536000)))

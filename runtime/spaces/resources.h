@@ -41,6 +41,12 @@ uint64_t sp_resources_freeze_ms(const struct sp_config *config,
 
 /* --- what it may get: each refuses with a sentence and then changes nothing --- */
 
+/*
+ * "http_proxy=http://10.1.2.3:3128" when the site has a proxy and the app may use it, or NULL;
+ * yours. It is for those who may reach all that is public: behind a proxy there is no allow-list.
+ */
+char *sp_resources_proxy(const struct sp_config *config, uint32_t network, const char *variable);
+
 int sp_resources_set_hardware(const struct sp_config *config, struct sp_resources *resources,
                               const char *flavor, struct sp_error *err);
 int sp_resources_set_storage(const struct sp_config *config, struct sp_resources *resources,

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "base/fd.h"
+#include "sandbox/network/network.h"
 #include "sandbox/probe.h"
 
 static void put_item(struct sp_buf *out, const struct sp_probe_item *item)
@@ -17,6 +19,22 @@ static void put_item(struct sp_buf *out, const struct sp_probe_item *item)
     (void)sp_buf_append_str(out, ",\"fix\":");
     (void)sp_buf_append_json_string(out, sp_slice_str(item->on || !item->how ? "" : item->how));
     (void)sp_buf_append_char(out, '}');
+}
+
+/* Whether Spaces may have more than none is the operator's to say; this is whether they could. */
+static void put_network(struct sp_buf *out)
+{
+    struct sp_error err = {0};
+    struct sp_probe_item item = {
+        .name = "outbound network",
+        .on = sp_network_probe(&err) == 0,
+        .how = "install nftables, load nf_tables, bridge and veth, set sysctl "
+               "net.ipv4.conf.UPLINK.forwarding=1, give a container CAP_NET_ADMIN. Without it "
+               "Spaces have no network, whatever network.allowed says"};
+
+    (void)snprintf(item.why, sizeof(item.why), "%.127s", err.msg);
+    (void)sp_buf_append_char(out, ',');
+    put_item(out, &item);
 }
 
 int sp_launcher_doctor(const char *state_path)
@@ -32,6 +50,7 @@ int sp_launcher_doctor(const char *state_path)
             (void)sp_buf_append_char(&out, ',');
         put_item(&out, &probe.items[i]);
     }
+    put_network(&out);
     (void)sp_buf_append_str(&out, "]\n");
     return sp_write_all(STDOUT_FILENO, out.data, out.len) < 0 ? 1 : 0;
 }

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "sandbox/image.h"
-#include "sandbox/network/network.h"
+#include "sandbox/network_options.h"
 
 #define GRACE_MAX_MS 600000u
 #define ARGC_MAX     256u

@@ -1,5 +1,6 @@
 """The network of a sandbox: the way in that the launcher hands over, and the way out that it guards."""
 
+import json
 import os
 import re
 import shutil
@@ -406,10 +407,17 @@ del case
 
 
 class NoForwarding(unittest.TestCase):
+    @staticmethod
+    def doctor(world):
+        said = json.loads(world.in_host(os.path.abspath(launch.BUILD) + "/spaces-launcher", "--doctor"))
+        return next(item for item in said if item["name"] == "outbound network")
+
     def test_a_host_that_forwards_nothing_says_what_to_set(self):
         world = netns.World()
         self.addCleanup(world.remove)
+        self.assertEqual(self.doctor(world)["ok"], True)
         world.in_host("sysctl", "-qw", "net.ipv4.conf.up0.forwarding=0")
+        self.assertIn("set sysctl net.ipv4.conf.up0.forwarding=1", self.doctor(world)["why"])
         driver = launch.Launcher(wrap=world.enter(world.host), options=(
             "--network-allowed", "outbound", "--network-dns", netns.DNS))
         self.addCleanup(driver.remove)

@@ -1,11 +1,12 @@
-/* What the operator says about networks, and what a Space may list: text to values. */
+#include "sandbox/network_options.h"
+
 #include <string.h>
 
 #include "base/error.h"
 #include "base/inet.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "sandbox/network/network.h"
+#include "sandbox/launch.h"
 
 static const struct {
     const char *name;
@@ -83,10 +84,13 @@ int sp_network_parse_servers(const char *text, uint32_t *ret, size_t *ret_n, str
 int sp_network_parse_proxy(const char *text, uint32_t *ret, uint16_t *ret_port,
                            struct sp_error *err)
 {
-    const char *colon = strchr(text, ':');
     char buf[SP_INET_TEXT];
+    const char *colon;
     uint64_t port;
 
+    if (sp_slice_starts(sp_slice_str(text), "http://"))
+        text += strlen("http://");
+    colon = strchr(text, ':');
     if (!colon || colon - text >= SP_INET_TEXT)
         goto wrong;
     (void)snprintf(buf, sizeof(buf), "%.*s", (int)(colon - text), text);
