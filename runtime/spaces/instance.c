@@ -43,7 +43,7 @@ struct sp_instance {
     uint64_t usage_at_ms;
     bool has_usage;
     struct sp_launch_usage usage;
-    bool is_outbound;               /* may reach all that is public */
+    uint32_t network;               /* enum sp_launch_network */
     struct sp_launch_limits limits; /* what its sandbox was given */
     char refusal[512];
     struct sp_limit_notes notes;
