@@ -43,6 +43,8 @@ def suites(build, only_unit):
         node += sorted(glob.glob("web/test/browser/*.test.*")) + sorted(glob.glob("tests/e2e/*.test.mjs"))
     for path in node:
         yield Suite(path, ["node", "--test", "--test-reporter=tap", path], 600, {"BUILD": build})
+    if not only_unit:
+        yield Suite("tests/support/guest_v2.sh", ["sh", "tests/support/guest_v2.sh", build], 600)
     if os.path.exists("tools/sched-same.sh"):
         yield Suite("tools/sched-same.sh", ["sh", "tools/sched-same.sh", f"{build}/same"], 300)
 
