@@ -103,6 +103,7 @@ def read_results(qemu, fd, console):
             facts.update([rest.split(" ", 1)])
         elif word == "SUITE":
             results.append(Result(rest))
+            print(f"     {rest} ...", flush=True)
         elif word == "END" and results:
             _, code, seconds = rest.rsplit(" ", 2)
             results[-1].code, results[-1].seconds = int(code), int(seconds)
@@ -130,29 +131,33 @@ def tell(result):
         print("\n".join("     | " + line for line in result.lines[-400:]), flush=True)
 
 
-def table(facts, results):
-    text = [f"## Debian {facts.get('debian', '?')}: Linux {facts.get('kernel', '?')}, "
+def section(guest, facts, results):
+    """One guest's part of the document, between marks of its own, so that each can be run alone."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+    text = [f"<!-- {guest}: written by make guest-test WRITE=1 -->",
+            f"## Debian {facts.get('debian', '?')}: Linux {facts.get('kernel', '?')}, "
             f"systemd {facts.get('systemd', '?')}", "",
-            f"Controllers: {facts.get('controllers', '?')}.", "",
+            f"Run of {datetime.date.today()} on {commit.strip()}. Controllers: {facts.get('controllers', '?')}.", "",
             "| suite | passed | failed | skipped | seconds in the guest |", "|---|---|---|---|---|"]
-    notes = []
+    notes, tables = [], []
     for result in results:
         count = result.count()
         text.append(f"| `{result.name}` | {count.passed} | {count.failed} | {count.skipped} | {result.seconds} |")
         notes += [f"- {line}" for line in count.trouble]
-        notes += [line for line in result.lines if line.startswith("| ")]  # a suite's own table
-    return "\n".join(text + ([""] + notes if notes else [])) + "\n"
+        tables += [line for line in result.lines if re.match(r"\|.*\|$", line)]  # a suite's own
+    for more in (notes, tables):
+        text += [""] + more if more else []
+    return "\n".join(text + [f"<!-- {guest}: end -->"]) + "\n"
 
 
-def write(path, tables):
-    """Everything below the mark is this run's; what is above it is written by hand."""
-    mark = "<!-- below: written by make guest-test WRITE=1 -->"
+def write(path, guest, text):
+    """Everything outside of this guest's marks stays."""
     with open(path, encoding="utf-8") as file:
-        head = file.read().split(mark)[0]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        page = file.read()
+    old = re.search(rf"<!-- {guest}: written.*<!-- {guest}: end -->\n", page, re.DOTALL)
+    page = page.replace(old.group(0), text) if old else page.rstrip() + "\n\n" + text
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{head}{mark}\n\nRun of {datetime.date.today()}, on top of {commit.stdout.strip()}.\n\n"
-                   + "\n".join(tables))
+        file.write(page)
 
 
 def main():
@@ -169,7 +174,7 @@ def main():
         sys.exit("guest-test: T is a piece of a suite's name")
     cache = os.environ.get("GUEST_CACHE") or os.path.expanduser("~/.cache/spacesd-guest")
     os.makedirs(cache, exist_ok=True)
-    tables, failed, passed = [], 0, 0
+    failed = passed = 0
     with open(os.path.join(cache, ".lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # roots are shared by all checkouts of this user
         for guest in GUESTS:
@@ -179,13 +184,12 @@ def main():
             root, image = make_image(guest, cache)
             facts, results = boot(root, image, options.suite)
             os.unlink(image)
-            tables.append(table(facts, results))
+            if options.write:
+                write(options.write, guest, section(guest, facts, results))
             failed += sum(result.count().failed for result in results)
             passed += sum(result.count().passed for result in results)
             print(f"{guest}: Linux {facts.get('kernel', '?')}, systemd {facts.get('systemd', '?')}, "
                   f"{time.monotonic() - began:.0f} s", flush=True)
-    if options.write:
-        write(options.write, tables)
     print(f"guest-test: {passed} passed, {failed} failed", flush=True)
     sys.exit(1 if failed or not passed else 0)
 
