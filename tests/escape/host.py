@@ -22,6 +22,14 @@ def read(path):
         return str(error.errno).encode()
 
 
+def reap():
+    """The runner is pid 1 of its namespace: orphans of a killed launcher are its own to bury."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        fields = read("/proc/%s/stat" % pid).decode(errors="replace").rsplit(")", 1)[-1].split()
+        if len(fields) > 1 and fields[0] == "Z" and int(fields[1]) == os.getpid():
+            os.waitpid(int(pid), os.WNOHANG)
+
+
 def processes():
     """Names of all that live in this pid namespace: the runner, the launchers and what is in the sandboxes."""
     found = []
@@ -66,6 +74,7 @@ class Host:
 
     def look(self):
         l = self.launcher
+        reap()
         return {
             "processes": processes(),
             "mounts": mounts("self"),
