@@ -1,5 +1,6 @@
 /* cmd_host.c - doctor and config show: what is asked about the daemon and its host. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "cli/http.h"
@@ -11,12 +12,22 @@ static void print_checks(struct sp_cli *cli, const json_t *checks)
     size_t i;
     const json_t *check;
 
+    const char *group = "";
+
     sp_cli_table_init(&table, 3);
     sp_cli_table_row(&table, "CHECK", "", "WHY");
     json_array_foreach (checks, i, check) {
         bool ok = json_is_true(json_object_get(check, "ok"));
+        bool may_miss = json_is_false(json_object_get(check, "required"));
 
-        sp_cli_table_row(&table, sp_cli_str(check, "name"), ok ? "ok" : "missing",
+        if (strcmp(group, sp_cli_str(check, "group")) != 0) {
+            group = sp_cli_str(check, "group");
+            sp_cli_table_row(&table, group, " ", " ");
+        }
+        sp_cli_table_row(&table, sp_cli_str(check, "name"),
+                         ok         ? "ok"
+                         : may_miss ? "off"
+                                    : "missing",
                          sp_cli_str(check, "why"));
         if (!ok && *sp_cli_str(check, "fix")) {
             SP_AUTO_FREE char *fix = sp_asprintf("to mend it: %s", sp_cli_str(check, "fix"));

@@ -110,7 +110,10 @@ const struct sp_cli_command sp_cli_commands[] = {
      sp_cli_cmd_login_link, NULL},
     {"whoami", "", "say whose token this is", NULL, true, sp_cli_cmd_whoami, NULL},
     {"doctor", "", "say what the host can isolate, what is missing, and how to mend it",
-     "The exit code is 1 when something is missing.", true, sp_cli_cmd_doctor, NULL},
+     "Missing: apps are refused without it. Off: they run, with a layer less. The exit code is 0 "
+     "when "
+     "nothing is missing, else 1.",
+     true, sp_cli_cmd_doctor, NULL},
     {"config show", "", "show every setting of the daemon, its value and where it is from",
      "For operators.", true, sp_cli_cmd_config_show, NULL},
     {"completion", "bash|zsh|fish", "print a completion script for the shell",

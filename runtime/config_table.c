@@ -49,6 +49,17 @@ static int check_level(const char *text, struct sp_error *err)
     return sp_error_set(err, SP_ERR_INVALID, 0, "expected debug, info, warn or error");
 }
 
+static int check_isolation(const char *text, struct sp_error *err)
+{
+    if (strcmp(text, "native") == 0)
+        return 0;
+    if (strcmp(text, "gvisor") == 0)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
+                            "this version cannot run apps under gVisor (runsc) yet; set it to "
+                            "native, and for strangers' code run spacesd in a virtual machine");
+    return sp_error_set(err, SP_ERR_INVALID, 0, "expected native or gvisor");
+}
+
 static int check_zygote(const char *text, struct sp_error *err)
 {
     if (strcmp(text, "auto") == 0 || strcmp(text, "off") == 0)
@@ -140,6 +151,10 @@ const struct sp_config_row sp_config_rows[] = {
      "test_a_stop_waits_for_a_running_request_no_longer_than_drain"},
     {"sandbox.allow_weak", SP_CONFIG_BOOL, "false", FLAG, NULL, NULL,
      "Run apps although this host cannot isolate them fully; every page says so", NULL, NULL},
+    {"sandbox.isolation", SP_CONFIG_STR, "native", ANY_TEXT, NULL, NULL,
+     "What keeps apps from the kernel: native (namespaces, filter, Landlock) or gvisor (not yet: "
+     "refused)",
+     check_isolation, NULL},
 
     {"sandbox.pool", SP_CONFIG_INT, "auto", 0, 64, "auto", default_pool,
      "Blank sandboxes kept ready for the next starts; auto is 4, or 1 on a host with less than 2 "

@@ -1,5 +1,6 @@
 #include "sandbox/probe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -183,8 +184,10 @@ static int try_idmap(void)
 static void add(struct sp_probe *probe, const char *name, bool required, unsigned bit, int result,
                 const char *how)
 {
-    struct sp_probe_item *item = &probe->items[probe->n++];
+    struct sp_probe_item *item;
 
+    assert(probe->n < SP_PROBE_MAX);
+    item = &probe->items[probe->n++];
     item->name = name;
     item->required = required;
     item->bit = bit;
@@ -192,6 +195,9 @@ static void add(struct sp_probe *probe, const char *name, bool required, unsigne
     item->how = how;
     if (result < 0)
         (void)snprintf(item->why, sizeof(item->why), "%s", strerror(-result));
+    else if (bit == SP_ISOLATE_LANDLOCK)
+        (void)snprintf(item->why, sizeof(item->why), "version %d%s", sp_landlock_abi(),
+                       sp_landlock_abi() >= 6 ? "" : "; signals and abstract sockets from 6");
 }
 
 static const struct {
@@ -285,7 +291,8 @@ static void probe_limits(struct sp_probe *ret, const struct sp_cgroup_host *grou
         "controller. Without it GPU slots are refused; the nodes in an app's /dev stay the only "
         "ones it can reach");
     add(ret, "disk weight", false, 0, groups && sp_cgroup_can(groups, SP_CGROUP_IO) ? 0 : -ENOENT,
-        "the io cgroup controller and a disk scheduler that knows it (bfq). Without it Spaces share "
+        "the io cgroup controller and a disk scheduler that knows it (bfq). Without it Spaces "
+        "share "
         "the disk as the kernel likes");
     add(ret, "no swap", false, 0, groups && (groups->v2 || groups->has_memsw) ? 0 : -ENOENT,
         "boot option swapaccount=1. Without it an app may be swapped out beyond its limit");

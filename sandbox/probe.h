@@ -17,10 +17,10 @@ struct sp_probe_item {
     bool on;
     bool required;   /* without it a sandbox is weak */
     unsigned bit;    /* enum sp_isolate, or 0 */
-    char why[128];   /* not on: what the kernel said */
+    char why[128];   /* not on: what the kernel said; on: more about it, or empty */
     const char *how; /* not on: how to turn it on, and what its absence costs */
 };
-#define SP_PROBE_MAX 32
+#define SP_PROBE_MAX 48
 
 struct sp_probe {
     size_t n;

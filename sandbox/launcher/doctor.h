@@ -4,8 +4,8 @@
 #define SP_SANDBOX_LAUNCHER_DOCTOR_H
 
 /*
- * Prints [{"name","ok","required","why","fix"}] on stdout. `state_path`: the folder whose mounts
- * would get ids of their own, or NULL. Returns the exit code.
+ * Prints [{"group","name","ok","required","why","fix"}] on stdout. `state_path`: the folder whose
+ * mounts would get ids of their own, or NULL. Returns the exit code.
  */
 int sp_launcher_doctor(const char *state_path);
 

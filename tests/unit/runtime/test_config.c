@@ -127,6 +127,20 @@ static void test_flags_go_before_the_environment_and_that_before_the_file(void *
     sp_config_free(config);
 }
 
+static void test_an_isolation_that_is_not_built_is_refused_with_what_to_do(void **state)
+{
+    struct sp_config *config = sp_config_new();
+    struct sp_error err = {0};
+
+    (void)state;
+    assert_int_equal(sp_config_set(config, "sandbox.isolation", "native", "flag --set", &err), 0);
+    assert_true(sp_config_set(config, "sandbox.isolation", "gvisor", "flag --set", &err) < 0);
+    assert_non_null(strstr(err.msg, "set it to native"));
+    assert_true(sp_config_set(config, "sandbox.isolation", "none", "flag --set", &err) < 0);
+    assert_non_null(strstr(err.msg, "expected native or gvisor"));
+    sp_config_free(config);
+}
+
 static void test_a_wrong_variable_is_refused(void **state)
 {
     struct sp_config *config = sp_config_new();
@@ -209,6 +223,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_file_sets_values),
         cmocka_unit_test(test_a_wrong_file_is_refused_whole_with_its_line),
         cmocka_unit_test(test_flags_go_before_the_environment_and_that_before_the_file),
+        cmocka_unit_test(test_an_isolation_that_is_not_built_is_refused_with_what_to_do),
         cmocka_unit_test(test_a_wrong_variable_is_refused),
         cmocka_unit_test(test_json_shows_values_and_where_they_came_from),
         cmocka_unit_test(test_docs_follow_the_table),
