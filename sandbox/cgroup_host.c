@@ -31,12 +31,9 @@ static void note_v1(struct sp_cgroup_host *host, struct sp_slice point, struct s
         const char *word;
         enum sp_cgroup_tree tree;
     } names[] = {
-        {"cpu", SP_CGROUP_CPU},
-        {"memory", SP_CGROUP_MEMORY},
-        {"pids", SP_CGROUP_PIDS},
-        {"cpuacct", SP_CGROUP_CPUACCT},
-        {"devices", SP_CGROUP_DEVICES},
-        {"freezer", SP_CGROUP_FREEZER},
+        {"cpu", SP_CGROUP_CPU},         {"memory", SP_CGROUP_MEMORY},
+        {"pids", SP_CGROUP_PIDS},       {"cpuacct", SP_CGROUP_CPUACCT},
+        {"devices", SP_CGROUP_DEVICES}, {"freezer", SP_CGROUP_FREEZER},
         {"blkio", SP_CGROUP_IO},
     };
 

@@ -93,7 +93,8 @@ size_t sp_devices_program(const struct sp_device_rule *rules, size_t n, struct b
         refused |= rule->access & SP_DEVICE_READ ? 0 : BPF_DEVCG_ACC_READ;
         refused |= rule->access & SP_DEVICE_WRITE ? 0 : BPF_DEVCG_ACC_WRITE;
         refused |= rule->access & SP_DEVICE_MKNOD ? 0 : BPF_DEVCG_ACC_MKNOD;
-        ret[at] = unless(R2, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, at, next);
+        ret[at] =
+            unless(R2, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, at, next);
         at++;
         ret[at++] = copy(R6, R3);
         ret[at++] = compute(BPF_AND, R6, refused);
@@ -209,7 +210,8 @@ static int write_rules(const struct sp_cgroup_host *host, const struct sp_cgroup
     for (size_t i = 0; i < n; i++) {
         sp_devices_line(&rules[i], line);
         if (lines != n || !has_line(sp_slice(text, len), line))
-            return sp_error_set(err, SP_ERR_INTERNAL, 0, "'%s' is not what was written to it", list);
+            return sp_error_set(err, SP_ERR_INTERNAL, 0, "'%s' is not what was written to it",
+                                list);
     }
     return 0;
 }

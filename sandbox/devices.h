@@ -28,9 +28,9 @@ enum sp_device_access {
 #define SP_DEVICE_ANY (-1)
 
 struct sp_device_rule {
-    char type; /* 'c' or 'b' */
+    char type;            /* 'c' or 'b' */
     int32_t major, minor; /* SP_DEVICE_ANY = each */
-    unsigned access; /* enum sp_device_access */
+    unsigned access;      /* enum sp_device_access */
 };
 #define SP_DEVICE_RULES 64 /* base list and extra rules together */
 #define SP_DEVICE_INSNS (SP_DEVICE_RULES * 9 + 8)

@@ -8,14 +8,14 @@
 
 #define NOTE_EVERY_MS 60000
 
-/* "2 GiB" of a round number, "2.0 GiB" of another. */
+/* "2 GiB" of a round number, "2.0 GiB" of another; the unit is that of the rounded one. */
 static void human(uint64_t bytes, char ret[24])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double value = (double)bytes;
     size_t unit = 0;
 
-    while (value >= 1024 && unit + 1 < SP_LEN(units)) {
+    while (value >= 1023.95 && unit + 1 < SP_LEN(units)) {
         value /= 1024;
         unit++;
     }

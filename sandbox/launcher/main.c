@@ -31,10 +31,10 @@
 #include "sandbox/launcher/network.h"
 #include "sandbox/privs.h"
 
-#define SWEEP_WAIT_MS 5000
-#define CLOSE_WAIT_MS 10000
-#define LOCK_WAIT_MS  (CLOSE_WAIT_MS + SWEEP_WAIT_MS)
-#define RESERVE_LEAST (256ull << 20) /* memory that apps never get, at least */
+#define SWEEP_WAIT_MS      5000
+#define CLOSE_WAIT_MS      10000
+#define LOCK_WAIT_MS       (CLOSE_WAIT_MS + SWEEP_WAIT_MS)
+#define RESERVE_LEAST      (256ull << 20) /* memory that apps never get, at least */
 #define PIDS_RESERVE_LEAST 1024
 
 static struct sp_launcher launcher;

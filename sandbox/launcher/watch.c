@@ -163,7 +163,8 @@ void sp_watch_on_inotify(struct sp_launcher *l)
     ssize_t n = read(l->inotify, &buf, sizeof(buf));
     struct inotify_event event;
 
-    for (ssize_t at = 0; at + (ssize_t)sizeof(event) <= n; at += (ssize_t)(sizeof(event) + event.len)) {
+    for (ssize_t at = 0; at + (ssize_t)sizeof(event) <= n;
+         at += (ssize_t)(sizeof(event) + event.len)) {
         memcpy(&event, buf.bytes + at, sizeof(event));
         if (event.mask & IN_MODIFY)
             on_file(l, event.wd);

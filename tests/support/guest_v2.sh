@@ -61,8 +61,10 @@ mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp; mount -t tmpfs run /run; mount -t cgroup2 none /sys/fs/cgroup
 insmod /overlay.ko
 ip link set lo up
-cd /srv && python3 tests/support/tap.py tests/e2e/test_sandbox.py
-echo "GUEST rc=$?"
+cd /srv
+rc=0
+for story in test_sandbox test_sandbox_limits; do python3 tests/support/tap.py tests/e2e/$story.py || rc=1; done
+echo "GUEST rc=$rc"
 poweroff -f
 END
 chmod +x "$root/usr/bin/gcc" "$root/init" "$root/start"

@@ -236,6 +236,98 @@ static void test_kill_writes_the_kill_file(void **state)
     sp_cgroup_done(&group);
 }
 
+static void test_the_limits_that_were_hit_are_told_once(void **state)
+{
+    struct sp_cgroup_host host = fake_v1();
+    struct sp_launch_usage usage;
+    struct sp_cgroup group;
+
+    (void)state;
+    put("pids/p/g/pids.events", "max 0\n");
+    put("unified/p/g/memory.pressure", "");
+    assert_int_equal(sp_cgroup_create(&host, "p/g", &group, NULL), 0);
+    assert_false(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_PIDS));
+    put("pids/p/g/pids.events", "max 12\n");
+    assert_true(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_PIDS));
+    assert_false(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_PIDS));
+    put("cpu/p/g/cpu.stat", "nr_periods 20\nnr_throttled 10\nthrottled_time 1\n");
+    assert_false(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_CPU)); /* half is not most */
+    put("cpu/p/g/cpu.stat", "nr_periods 40\nnr_throttled 25\nthrottled_time 1\n");
+    assert_true(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_CPU));
+    put("cpu/p/g/cpu.stat", "nr_periods 45\nnr_throttled 30\nthrottled_time 1\n");
+    assert_false(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_CPU)); /* five periods say nothing */
+    assert_false(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_PRESSURE));
+    put("unified/p/g/memory.pressure", "some avg10=61.50 avg60=9.10 avg300=2.00 total=1\n");
+    assert_true(sp_cgroup_hit(&group, SP_LAUNCH_LIMIT_PRESSURE));
+    sp_cgroup_usage(&host, &group, &usage);
+    assert_int_equal(usage.memory_pressure, 6150);
+    assert_int_equal(usage.pids_refused, 12);
+    sp_cgroup_done(&group);
+}
+
+static void test_pressure_is_read_from_recorded_text(void **state)
+{
+    (void)state;
+    assert_int_equal(sp_cgroup_pressure("some avg10=12.34 avg60=5.00 avg300=1.00 total=9\n"
+                                        "full avg10=99.00 avg60=0.00 avg300=0.00 total=0\n"),
+                     1234);
+    assert_int_equal(sp_cgroup_pressure("some avg10=0.07 avg60=0.00 avg300=0.00 total=0\n"), 7);
+    assert_int_equal(sp_cgroup_pressure("some avg10=100.00 avg60=0 avg300=0 total=0\n"), 10000);
+    assert_int_equal(sp_cgroup_pressure("full avg10=50.00"), 0);
+    assert_int_equal(sp_cgroup_pressure("some avg10="), 0);
+    assert_int_equal(sp_cgroup_pressure(""), 0);
+}
+
+static void test_freezing_writes_the_file_of_the_tree_that_is_there(void **state)
+{
+    struct sp_cgroup_host host = fake_v1();
+    struct sp_cgroup group;
+
+    (void)state;
+    put("unified/p/g/cgroup.freeze", "");
+    put("unified/p/g/cgroup.events", "populated 1\nfrozen 0\n");
+    assert_int_equal(sp_cgroup_create(&host, "p/g", &group, NULL), 0);
+    assert_int_equal(sp_cgroup_freeze(&host, &group, true), 0);
+    expect("unified/p/g/cgroup.freeze", "1");
+    assert_false(sp_cgroup_is_frozen(&host, &group));
+    put("unified/p/g/cgroup.events", "populated 1\nfrozen 1\n");
+    assert_true(sp_cgroup_is_frozen(&host, &group));
+    host.mount[SP_CGROUP_UNIFIED][0] = '\0';
+    assert_int_equal(sp_cgroup_freeze(&host, &group, true), -ENOENT);
+    (void)snprintf(host.mount[SP_CGROUP_FREEZER], 256, "%s/freezer", top);
+    folder("freezer/p/g");
+    put("freezer/p/g/freezer.state", "");
+    assert_int_equal(sp_cgroup_freeze(&host, &group, true), 0);
+    assert_true(sp_cgroup_is_frozen(&host, &group));
+    sp_cgroup_done(&group);
+}
+
+static void test_in_a_delegated_unit_our_processes_go_to_a_leaf_beside_the_spaces(void **state)
+{
+    static const char *const files[] = {"cgroup.subtree_control", "cpu.weight", "memory.max",
+                                        "pids.max"};
+    struct sp_cgroup_host host;
+
+    (void)state;
+    memset(&host, 0, sizeof(host));
+    for (int t = 0; t <= SP_CGROUP_PIDS; t++)
+        (void)snprintf(host.mount[t], sizeof(host.mount[t]), "%s/v2", top);
+    (void)snprintf(host.mount[SP_CGROUP_UNIFIED], sizeof(host.mount[0]), "%s/v2", top);
+    (void)snprintf(host.prefix, sizeof(host.prefix), "system.slice/spacesd.service");
+    host.v2 = true;
+    fake_group("v2/system.slice/spacesd.service", files, 1);
+    put("v2/system.slice/spacesd.service/cgroup.procs", "4711\n");
+    folder("v2/system.slice/spacesd.service/supervisor");
+    put("v2/system.slice/spacesd.service/supervisor/cgroup.procs", "");
+    fake_group("v2/system.slice/spacesd.service/spacesd-1", files, SP_LEN(files));
+    assert_int_equal(sp_cgroup_parent(&host, "spacesd-1", 1 << 20, 777, NULL), 0);
+    expect("v2/system.slice/spacesd.service/supervisor/cgroup.procs", "4711");
+    expect("v2/system.slice/spacesd.service/cgroup.subtree_control",
+           "+pidsry"); /* over "+memory" */
+    expect("v2/system.slice/spacesd.service/spacesd-1/memory.max", "1048576");
+    expect("v2/system.slice/spacesd.service/spacesd-1/pids.max", "777");
+}
+
 static void test_a_limit_that_cannot_be_written_fails_the_group(void **state)
 {
     struct sp_cgroup_host host = fake_v1();
@@ -304,6 +396,10 @@ int main(void)
         ON_TREE(test_a_group_gets_its_limits_and_a_process_enters_every_tree),
         ON_TREE(test_usage_and_out_of_memory_are_read_from_the_kept_files),
         ON_TREE(test_kill_writes_the_kill_file),
+        ON_TREE(test_the_limits_that_were_hit_are_told_once),
+        cmocka_unit_test(test_pressure_is_read_from_recorded_text),
+        ON_TREE(test_freezing_writes_the_file_of_the_tree_that_is_there),
+        ON_TREE(test_in_a_delegated_unit_our_processes_go_to_a_leaf_beside_the_spaces),
         ON_TREE(test_a_limit_that_cannot_be_written_fails_the_group),
         ON_TREE(test_removing_what_is_full_is_busy_and_what_is_gone_is_done),
         ON_TREE(test_a_sweep_removes_the_parent_and_all_in_it),
