@@ -100,6 +100,12 @@ void sp_cgroup_usage(const struct sp_cgroup_host *host, const struct sp_cgroup *
  * in more than half of the last 10 s (that one is a state, and stays true).
  */
 bool sp_cgroup_hit(struct sp_cgroup *group, enum sp_launch_limit limit);
+/* An inotify watch that fires when MEMORY (version 2) or PIDS was hit, or -1: no such file. */
+int sp_cgroup_watch(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                    enum sp_launch_limit limit, int inotify);
+/* Version 1: the eventfd is written to when memory runs out, before anything is killed. */
+void sp_cgroup_watch_oom(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                         int eventfd);
 /* "some avg10=12.34 ..." of a pressure file as 1234; 0 when it is another text. Pure. */
 uint32_t sp_cgroup_pressure(const char *text);
 /* Holds all of it, or lets it go on. -ENOENT where the host has no way. Held: ask is_frozen. */

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -159,4 +160,32 @@ bool sp_cgroup_hit(struct sp_cgroup *group, enum sp_launch_limit limit)
         return pressure(group, U_PSI_MEM) > 5000 || pressure(group, U_PSI_IO) > 5000;
     default: return false;
     }
+}
+
+int sp_cgroup_watch(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                    enum sp_launch_limit limit, int inotify)
+{
+    bool is_memory = limit == SP_LAUNCH_LIMIT_MEMORY;
+    enum sp_cgroup_tree tree = is_memory ? SP_CGROUP_MEMORY : SP_CGROUP_PIDS;
+    char path[SP_CGROUP_PATH];
+
+    if (!sp_cgroup_can(host, tree))
+        return -1;
+    sp_cgroup_path(host, tree, group->name, is_memory ? "memory.events" : "pids.events", path);
+    return inotify_add_watch(inotify, path, IN_MODIFY);
+}
+
+void sp_cgroup_watch_oom(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                         int eventfd)
+{
+    char path[SP_CGROUP_PATH], order[32];
+    SP_AUTO_FD int control = -1;
+
+    sp_cgroup_path(host, SP_CGROUP_MEMORY, group->name, "memory.oom_control", path);
+    control = open(path, O_RDONLY | O_CLOEXEC);
+    if (control < 0)
+        return;
+    (void)snprintf(order, sizeof(order), "%d %d", eventfd, control);
+    sp_cgroup_path(host, SP_CGROUP_MEMORY, group->name, "cgroup.event_control", path);
+    (void)sp_cgroup_write(path, order);
 }

@@ -8,7 +8,6 @@
  * memory.oom.group, which would take pid 1 and with it what the workers have saved.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -16,8 +15,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/fd.h"
-#include "sandbox/cgroup-internal.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/ctl.h"
 #include "sandbox/launcher/launcher-internal.h"
 
@@ -37,39 +35,14 @@ int sp_watch_init(struct sp_launcher *l, struct sp_error *err)
     return l->oom_events < 0 ? sp_error_set(err, SP_ERR_INTERNAL, -errno, "watch the groups") : 0;
 }
 
-/* -1 where there is no such file: its counter is read when a worker ends. */
-static int watch_file(const struct sp_launcher *l, const struct sp_box *box,
-                      enum sp_cgroup_tree tree, const char *file)
-{
-    char path[SP_CGROUP_PATH];
-
-    if (!sp_cgroup_can(&l->groups, tree))
-        return -1;
-    sp_cgroup_path(&l->groups, tree, box->cgroup.name, file, path);
-    return inotify_add_watch(l->inotify, path, IN_MODIFY);
-}
-
-static void watch_oom_v1(const struct sp_launcher *l, const struct sp_box *box)
-{
-    char path[SP_CGROUP_PATH], order[32];
-    SP_AUTO_FD int control = -1;
-
-    sp_cgroup_path(&l->groups, SP_CGROUP_MEMORY, box->cgroup.name, "memory.oom_control", path);
-    control = open(path, O_RDONLY | O_CLOEXEC);
-    if (control < 0)
-        return;
-    (void)snprintf(order, sizeof(order), "%d %d", l->oom_events, control);
-    sp_cgroup_path(&l->groups, SP_CGROUP_MEMORY, box->cgroup.name, "cgroup.event_control", path);
-    (void)sp_cgroup_write(path, order); /* refused: noticed when a worker ends */
-}
-
 void sp_watch_add(struct sp_launcher *l, struct sp_box *box)
 {
-    box->watch_pids = watch_file(l, box, SP_CGROUP_PIDS, "pids.events");
-    if (l->groups.v2)
-        box->watch_memory = watch_file(l, box, SP_CGROUP_MEMORY, "memory.events");
-    else if (l->oom_events >= 0)
-        watch_oom_v1(l, box);
+    box->watch_pids = sp_cgroup_watch(&l->groups, &box->cgroup, SP_LAUNCH_LIMIT_PIDS, l->inotify);
+    if (l->oom_events >= 0)
+        sp_cgroup_watch_oom(&l->groups, &box->cgroup, l->oom_events);
+    else
+        box->watch_memory =
+            sp_cgroup_watch(&l->groups, &box->cgroup, SP_LAUNCH_LIMIT_MEMORY, l->inotify);
 }
 
 void sp_watch_start(struct sp_box *box)
