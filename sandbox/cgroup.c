@@ -144,11 +144,14 @@ static int open_files(const struct sp_cgroup_host *host, struct sp_cgroup *group
     char path[SP_CGROUP_PATH];
 
     for (int t = 0; t < SP_CGROUP_TREES; t++) {
+        bool is_v2 = strcmp(host->mount[t], host->mount[SP_CGROUP_UNIFIED]) == 0;
+        int *fd = &group->procs[is_v2 ? SP_CGROUP_UNIFIED : t];
+
         if (!sp_cgroup_is_own_tree(host, t))
             continue;
         sp_cgroup_path(host, t, group->name, "cgroup.procs", path);
-        group->procs[t] = open(path, O_WRONLY | O_CLOEXEC);
-        if (group->procs[t] < 0)
+        *fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (*fd < 0)
             return sp_error_set(err, SP_ERR_INTERNAL, -errno, "open '%s'", path);
     }
     if (sp_cgroup_can(host, SP_CGROUP_UNIFIED)) {

@@ -21,7 +21,7 @@ STEPS = (  # the first that fits
     ("mounts and paths", r"^(mount|umount2?|move_mount|open_tree|mount_setattr|pivot_root|fsopen|fsconfig|fsmount|"
                          r"openat2|mkdir|mkdirat|f?chown(at)?|fchownat|l?chown|f?chmod(at)?|chdir|symlink|umask)\("),
     ("user ids", r"^(setres[ug]id|setgroups|unshare)\(|/[ug]id_map|ns/user"),
-    ("privileges and filter", r"^(prctl|capset|capget|seccomp|keyctl|setrlimit|prlimit64|close_range)\("),
+    ("privileges and filter", r"^(prctl|capset|capget|seccomp|landlock_\w+|keyctl|setrlimit|prlimit64|close_range)\("),
     ("signals and descriptors", r"^(rt_sig\w+|signalfd4|close|dup[23]?|fcntl|newfstatat)\("),
     ("messages, waiting, other values", r"^(sendmsg|recvmsg|poll|ppoll|wait4|waitid|read|write|pause|kill)\("),
     ("other", r""),

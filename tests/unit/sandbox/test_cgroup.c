@@ -196,6 +196,25 @@ static void test_a_group_gets_its_limits_and_a_process_enters_every_tree(void **
     sp_cgroup_done(&group);
 }
 
+static void test_who_is_born_in_a_group_of_version_2_is_not_moved_into_it(void **state)
+{
+    static const char *const files[] = {"cgroup.procs"};
+    struct sp_cgroup_host host = fake_v1();
+    struct sp_cgroup group;
+
+    (void)state;
+    for (int t = 0; t < SP_CGROUP_TREES; t++)
+        (void)snprintf(host.mount[t], 256, "%s/v2", top);
+    host.v2 = true;
+    fake_group("v2/p/g", files, 1);
+    assert_int_equal(sp_cgroup_create(&host, "p/g", &group, NULL), 0);
+    assert_int_equal(sp_cgroup_enter(&group, true), 0);
+    expect("v2/p/g/cgroup.procs", "");
+    assert_int_equal(sp_cgroup_enter(&group, false), 0);
+    expect("v2/p/g/cgroup.procs", "0");
+    sp_cgroup_done(&group);
+}
+
 static void test_usage_and_out_of_memory_are_read_from_the_kept_files(void **state)
 {
     struct sp_cgroup_host host = fake_v1();
@@ -394,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_memory_is_limited_before_memory_with_swap),
         cmocka_unit_test(test_version_2_uses_its_own_names),
         ON_TREE(test_a_group_gets_its_limits_and_a_process_enters_every_tree),
+        ON_TREE(test_who_is_born_in_a_group_of_version_2_is_not_moved_into_it),
         ON_TREE(test_usage_and_out_of_memory_are_read_from_the_kept_files),
         ON_TREE(test_kill_writes_the_kill_file),
         ON_TREE(test_the_limits_that_were_hit_are_told_once),
