@@ -3,8 +3,13 @@
 #include "sandbox/devices.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -139,6 +144,55 @@ static void test_the_kernel_takes_the_program(void **state)
     sp_devices_done(&devices);
 }
 
+/* In a child that enters the group: 0, or the errno of opening the node. */
+static int open_in(const struct sp_cgroup *group, const char *node)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int fd = sp_cgroup_enter(group, false) < 0 ? -1 : open(node, O_RDONLY | O_CLOEXEC);
+
+        _exit(fd < 0 ? errno : 0);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* As for a GPU's lease: a stand-in node, 1:11, is allowed for a while. A group of our own. */
+static void test_extra_rules_come_and_go_while_the_group_lives(void **state)
+{
+    const struct sp_device_rule lease = {'c', 1, 11, SP_DEVICE_RW};
+    char node[] = "/tmp/sp-device-XXXXXX", name[40];
+    struct sp_cgroup_host host;
+    struct sp_devices devices;
+    struct sp_cgroup group;
+    struct sp_error err = {0};
+
+    (void)state;
+    if (geteuid() != 0 || sp_cgroup_host_init(&host, NULL) < 0 ||
+        sp_devices_init(&host, &devices, NULL) < 0)
+        skip(); /* needs root and groups */
+    assert_true(mkdtemp(node) && rmdir(node) == 0);
+    assert_int_equal(mknod(node, S_IFCHR | 0600, makedev(1, 11)), 0);
+    (void)snprintf(name, sizeof(name), "spacesd-test-%d", (int)getpid());
+    assert_int_equal(sp_cgroup_create(&host, name, &group, &err), 0);
+    assert_int_equal(sp_devices_guard(&devices, &host, &group, NULL, 0, &err), 0);
+    assert_int_equal(open_in(&group, node), EPERM);
+    assert_int_equal(open_in(&group, "/dev/null"), 0);
+    assert_int_equal(sp_devices_guard(&devices, &host, &group, &lease, 1, &err), 0);
+    assert_int_equal(open_in(&group, node), 0);
+    assert_int_equal(open_in(&group, "/dev/null"), 0);
+    assert_int_equal(sp_devices_guard(&devices, &host, &group, NULL, 0, &err), 0);
+    assert_int_equal(open_in(&group, node), EPERM);
+    assert_int_equal(unlink(node), 0);
+    sp_devices_done(&devices);
+    assert_int_equal(sp_cgroup_sweep(&host, name, 2000, &err), 0);
+    sp_cgroup_done(&group);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_version_1_lines_are_what_the_kernel_shows),
         cmocka_unit_test(test_extra_rules_need_a_filter_and_have_a_limit),
         cmocka_unit_test(test_the_kernel_takes_the_program),
+        cmocka_unit_test(test_extra_rules_come_and_go_while_the_group_lives),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
