@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 
 import harness
 import raw
@@ -159,7 +160,27 @@ class BadApps(harness.Case):
         d.deploy(self.folder({"app.py": text}), "me/hog")
         kind, data = d.call("me/hog", "hog", ["x"])
         self.assertEqual(kind, "error")
-        self.assertIn("out of memory", json.dumps(data) + d.cli("logs", "me/hog").stdout)
+        self.assertRegex(json.dumps(data) + d.cli("logs", "me/hog").stdout,
+                         r"killed: out of memory, limit 128 MiB, peak 12\d(\.\d)? MiB")
+
+    def test_an_app_that_comes_to_its_number_of_processes_reads_so_in_its_log(self):
+        d = self.daemon(args=["--set", "space.pids=32"])
+        text = ("import os, time\nimport gradio as gr\n"
+                "def bomb(x):\n    children = []\n"
+                "    try:\n"
+                "        while True:\n"
+                "            pid = os.fork()\n"
+                "            if pid == 0:\n                time.sleep(60)\n                os._exit(0)\n"
+                "            children.append(pid)\n"
+                "    except OSError:\n        for pid in children: os.kill(pid, 9)\n"
+                "    return 'refused'\n"
+                "gr.Interface(bomb, 'text', 'text', api_name='bomb').launch()\n")
+        d.deploy(self.folder({"app.py": text}), "me/bomb")
+        self.assertEqual(d.call("me/bomb", "bomb", ["x"]), ("complete", ["refused"]))
+        deadline = time.monotonic() + 10
+        while "the limit is 32 (space.pids)" not in d.cli("logs", "me/bomb").stdout:
+            self.assertLess(time.monotonic(), deadline, "nothing was noted in the app's log")
+            time.sleep(0.05)
 
 
 class FullDisk(harness.Case):
