@@ -273,7 +273,7 @@ const struct sp_config_row sp_config_rows[] = {
     {"space.freeze_after", SP_CONFIG_DURATION, "0", 0, 365 * DAY, NULL, NULL,
      "A Space that nobody has used for so long is held still, with its memory, until the next "
      "visit; 0: never. A Space's own sleep time goes before it",
-     NULL, NULL},
+     NULL, "test_a_space_that_nobody_uses_is_frozen_and_answers_the_next_call"},
     {"space.start_timeout", SP_CONFIG_DURATION, "5m", SECOND, DAY, NULL, NULL,
      "From the start of an app to its being ready", NULL,
      "test_an_app_that_says_nothing_is_ended_after_the_start_timeout"},

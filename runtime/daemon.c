@@ -43,6 +43,13 @@ static void hook_kill_worker(void *arg, uint64_t worker)
     sp_instances_kill_worker(&daemon->spaces.instances, worker);
 }
 
+static void hook_wake_worker(void *arg, uint64_t worker)
+{
+    struct sp_daemon *daemon = arg;
+
+    sp_instances_wake_worker(&daemon->spaces.instances, worker);
+}
+
 static void hook_describe(void *arg, uint64_t id, char *ret, size_t size)
 {
     struct sp_daemon *daemon = arg;
@@ -142,7 +149,7 @@ static void start_apps(struct sp_daemon *daemon)
         .config = daemon->config,
         .files_dir = SP_DIR_FILES,
         .journal_dir = "journal",
-        .hooks = {hook_kill_worker, hook_describe, hook_queue_changed, daemon},
+        .hooks = {hook_kill_worker, hook_wake_worker, hook_describe, hook_queue_changed, daemon},
     };
     struct sp_launch_msg hello;
     struct sp_error err = {0};

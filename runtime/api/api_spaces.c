@@ -72,6 +72,7 @@ static json_t *usage_json(struct sp_space *space)
 
 json_t *sp_space_runtime_json(struct sp_exchange *ex, struct sp_space *space)
 {
+    int64_t frozen = space->serving ? sp_instance_frozen_since(space->serving) : 0;
     json_t *doc =
         json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:i}, s:o}", "stage",
                   sp_stage_to_string(space->stage), "reason", space->reason, "since",
@@ -82,6 +83,7 @@ json_t *sp_space_runtime_json(struct sp_exchange *ex, struct sp_space *space)
                   failure_json(space, sp_gate_user(ex)));
 
     sp_space_resources_to_json(ex, space, doc);
+    (void)json_object_set_new(doc, "frozen", frozen ? time_json(frozen) : json_null());
     return doc;
 }
 

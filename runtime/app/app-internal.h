@@ -3,6 +3,7 @@
  *
  *     app.c          the whole: life, alarms, counters, one step of the scheduler
  *     app_worker.c   workers of a Space: ready, serve, retire, gone; their messages
+ *     app_rest.c     whether a Space is in use; workers that are held still
  *     app_join.c     how a request begins
  *     app_event.c    its life, dispatch and end
  *     app_output.c   what it has put out, and how its end reads
@@ -136,6 +137,7 @@ struct sp_app_space {
     struct sp_list parked; /* events not known to the scheduler yet, in the order of acceptance */
     bool in_sched;
     bool removed;
+    uint64_t used_ms; /* of the loop's clock: when somebody last used it */
 
     /* of the worker that served last */
     char *config; /* `{...` without its closing brace */
@@ -159,6 +161,7 @@ struct sp_app_worker {
     bool answered; /* ready or failed */
     bool is_up;    /* the scheduler knows it */
     bool draining;
+    bool held; /* its process stands still: bytes for it wait in the socket */
     uint32_t n_running;
     struct sp_list events; /* that it may still speak of */
     struct sp_alarm ping;
@@ -320,6 +323,13 @@ void sp_app_worker_free(struct sp_app_worker *worker);
 void sp_app_worker_check_idle(struct sp_app_worker *worker);
 void sp_app_worker_break(struct sp_app_worker *worker, const char *why);
 
+/* --- app_rest.c ------------------------------------------------------------------------------- */
+
+/* Somebody uses it: now, and a worker that is held is let go. */
+void sp_app_space_touch(struct sp_app_space *space);
+/* Of a worker: something is about to be sent to it. */
+void sp_app_worker_wanted(void *arg);
+
 /* --- app_event.c ------------------------------------------------------------------------------ */
 
 /* What a transport asks for. Slices are copied. */
@@ -434,6 +444,8 @@ struct sp_app_session *sp_session_find(struct sp_app_space *space, struct sp_sli
 struct sp_app_session *sp_session_need(struct sp_app_space *space, struct sp_slice name);
 /* How requests of a Gradio session are shown on its stream. */
 extern const struct sp_event_view sp_session_view;
+/* Somebody listens: a stream, a page's socket, a client's heartbeat. */
+bool sp_session_is_held(const struct sp_app_session *session);
 /* Its visitor has come after a restart. */
 void sp_session_claim(struct sp_app_session *session);
 /* The exchange becomes the session's stream. */

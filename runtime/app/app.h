@@ -30,6 +30,8 @@ struct sp_journal;
 struct sp_apps_hooks {
     /* The scheduler wants this process ended (a cancel that it ignores). worker_gone follows. */
     void (*kill_worker)(void *arg, uint64_t worker);
+    /* Something is wanted of a worker that is held. May be NULL. Must not call back into apps. */
+    void (*wake_worker)(void *arg, uint64_t worker);
     /* "APP_STARTING", ...: why a request cannot be served now, as a sentence, into `ret`. */
     void (*describe)(void *arg, uint64_t space, char *ret, size_t size);
     /* The queue of a Space changed (for /events and the list page). Cheap; may come often. */
@@ -84,6 +86,14 @@ void sp_apps_worker_retire(struct sp_apps *apps, uint64_t worker,
                            void (*on_idle)(void *arg, uint64_t worker), void *arg);
 /* The process is gone. Its running requests end as lost with `why` told to their visitors. */
 void sp_apps_worker_gone(struct sp_apps *apps, uint64_t worker, const char *why);
+
+/*
+ * How long nobody has used the Space: no request waits or runs, nobody looks at it, nothing was
+ * asked. 0 while it is in use.
+ */
+uint64_t sp_apps_idle_ms(struct sp_apps *apps, uint64_t space);
+/* Its process is held still (no pings; bytes wait), or goes on. */
+void sp_apps_worker_hold(struct sp_apps *apps, uint64_t worker, bool held);
 
 /* The stage changed: told to live visitors. With `serving` false waiting requests go on waiting. */
 void sp_apps_space_stage(struct sp_apps *apps, uint64_t space, const char *stage,

@@ -313,6 +313,7 @@ void sp_apps_handle(struct sp_apps *apps, struct sp_exchange *ex)
     struct sp_app_space *space = sp_app_space_need(apps, sp_exchange_space(ex));
 
     apps->server = sp_exchange_server(ex);
+    sp_app_space_touch(space);
     if (apps->closing) {
         sp_app_reply_detail(ex, 503, "The server is stopping. Try again soon.");
         return;

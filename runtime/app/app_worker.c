@@ -64,7 +64,7 @@ void sp_app_worker_alarm(void *arg, struct sp_alarm *alarm)
     struct sp_app_worker *worker = SP_CONTAINER(alarm, struct sp_app_worker, ping);
     struct sp_apps *apps = arg;
 
-    if (!sp_worker_ping(worker->conn)) {
+    if (!worker->held && !sp_worker_ping(worker->conn)) {
         sp_app_worker_break(worker, "the app did not answer two pings");
         return;
     }
@@ -226,6 +226,7 @@ void sp_apps_worker_start(struct sp_apps *apps, const struct sp_app_worker_start
         .write_max = SP_APP_BACKLOG_MAX * 4,
         .message = on_message,
         .broken = on_broken,
+        .wanted = sp_app_worker_wanted,
         .arg = worker,
     };
     const struct sp_worker_hello hello = {
@@ -317,6 +318,7 @@ void sp_apps_worker_serve(struct sp_apps *apps, uint64_t id)
     if (!worker || !worker->conn || !worker->config || worker->is_up || worker->draining)
         return;
     space = worker->space;
+    space->used_ms = uv_now(apps->loop);
     SP_LIST_EACH (other, &space->workers, struct sp_app_worker, in_space)
         if (other != worker && other->is_up)
             drain(other);

@@ -443,7 +443,7 @@ static bool has_unended(const struct sp_app_session *session)
     return false;
 }
 
-static bool is_held(const struct sp_app_session *session)
+bool sp_session_is_held(const struct sp_app_session *session)
 {
     return session->stream || session->n_heartbeats || sp_live_attached(session->live);
 }
@@ -468,7 +468,7 @@ static void set_alarm(struct sp_app_session *session)
 
     if (session->stream)
         return; /* its heartbeat keeps the alarm */
-    if (is_held(session) && !has_unended(session)) {
+    if (sp_session_is_held(session) && !has_unended(session)) {
         session->in_grace = false;
         sp_alarm_clear(&session->alarm);
     } else if (sp_live_attached(session->live)) {

@@ -18,6 +18,7 @@ struct sp_worker {
     bool writing;
     bool broken;
     bool closing;
+    bool held;
     uint64_t pings;
     uint64_t pongs;
     struct sp_turn_item flush;
@@ -111,7 +112,14 @@ struct sp_buf *sp_worker_out(struct sp_worker *worker)
 {
     if (!worker->closing)
         sp_turn_later(worker->opts.turn, &worker->flush);
+    if (SP_TAKE_FLAG(worker->held) && worker->opts.wanted)
+        worker->opts.wanted(worker->opts.arg);
     return &worker->out;
+}
+
+void sp_worker_hold(struct sp_worker *worker, bool held)
+{
+    worker->held = held;
 }
 
 size_t sp_worker_backlog(const struct sp_worker *worker)

@@ -30,6 +30,8 @@ struct sp_worker_options {
     void (*message)(void *arg, const struct sp_worker_msg *msg);
     /* Once: the socket ended or the protocol was violated. Nothing is read after it. */
     void (*broken)(void *arg, const char *why);
+    /* Something is about to be sent to one that is held: it is not held any more. May be NULL. */
+    void (*wanted)(void *arg);
     void *arg;
 };
 #define SP_WORKER_READ_BUFFER ((size_t)64 * 1024)
@@ -43,6 +45,8 @@ void sp_worker_close(struct sp_worker *worker);
 
 /* Where the next line goes: append whole lines with sp_worker_put_*, nothing else. */
 struct sp_buf *sp_worker_out(struct sp_worker *worker);
+/* Its process is held still: the next line for it is told by `wanted`, once. */
+void sp_worker_hold(struct sp_worker *worker, bool held);
 /* Bytes that the worker has not read yet. */
 size_t sp_worker_backlog(const struct sp_worker *worker);
 

@@ -16,9 +16,11 @@
 #include "runtime/app/app.h"
 #include "runtime/state/applog.h"
 #include "runtime/config.h"
+#include "runtime/spaces/freezer.h"
 #include "runtime/spaces/launcher.h"
 #include "runtime/spaces/limit_note.h"
 #include "runtime/spaces/resources.h"
+#include "runtime/spaces/worker_words.h"
 #include "runtime/spaces/zygote.h"
 
 enum phase { SANDBOX_STARTING, WORKER_STARTING, LOADING, READY, CRASHED, DRAINING, STOPPING };
@@ -47,7 +49,8 @@ struct sp_instance {
     struct sp_launch_limits limits; /* what its sandbox was given */
     char refusal[512];
     struct sp_limit_notes notes;
-    uv_timer_t timer; /* start timeout, then the drain */
+    struct sp_freezer freezer;
+    uv_timer_t timer; /* start timeout, then the freezer's, then the drain */
     bool timer_open;
 };
 
@@ -134,6 +137,7 @@ static void finish(struct sp_instance *instance)
     if (!instance->timer_open)
         return;
     instance->timer_open = false;
+    sp_freezer_stop(&instance->freezer);
     uv_close((uv_handle_t *)&instance->timer, on_timer_closed);
 }
 
@@ -166,6 +170,7 @@ static void stop_sandbox(struct sp_instance *instance)
     struct sp_launch_msg msg;
 
     instance->phase = STOPPING;
+    sp_freezer_stop(&instance->freezer);
     (void)uv_timer_stop(&instance->timer);
     sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_STOP);
     msg.sandbox = instance->sandbox;
@@ -241,54 +246,6 @@ static void on_app_broken(void *arg, uint64_t worker, const char *why)
     kill_worker(instance, 0);
 }
 
-static void pack_words(const struct sp_instance *instance, const char *const *argv,
-                       struct sp_launch_msg *msg)
-{
-    SP_AUTO_FREE char *id =
-        sp_asprintf("SPACE_ID=%s/%s", instance->plan.owner, instance->plan.name);
-    SP_AUTO_FREE char *author = sp_asprintf("SPACE_AUTHOR_NAME=%s", instance->plan.owner);
-    SP_AUTO_FREE char *repo = sp_asprintf("SPACE_REPO_NAME=%s", instance->plan.name);
-    SP_AUTO_FREE char *host = sp_asprintf("SPACE_HOST=%s", instance->plan.host);
-    SP_AUTO_FREE char *http =
-        sp_resources_proxy(instance->all->config, instance->network, "http_proxy");
-    SP_AUTO_FREE char *https =
-        sp_resources_proxy(instance->all->config, instance->network, "https_proxy");
-    const char *env[] = {
-        "SPACEKIT_FD=3",
-        "SYSTEM=spaces",
-        "HOME=/home/user",
-        "TMPDIR=/tmp",
-        "PATH=/usr/local/bin:/usr/bin:/bin",
-        "LANG=C.UTF-8",
-        "PYTHONUNBUFFERED=1",
-        "PYTHONDONTWRITEBYTECODE=1",
-        id,
-        author,
-        repo,
-        host,
-        http, /* the list ends here where there is none */
-        https,
-        "no_proxy=localhost,127.0.0.1",
-        NULL,
-    };
-
-    (void)sp_launch_pack_args(msg, argv, env, NULL); /* names are bounded: it fits */
-}
-
-static int open_channels(int socks[2], int pipes[2], struct sp_error *err)
-{
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
-        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make the worker's socket");
-    if (pipe2(pipes, O_CLOEXEC) < 0) {
-        int r = -errno;
-
-        (void)close(socks[0]);
-        (void)close(socks[1]);
-        return sp_error_set(err, SP_ERR_INTERNAL, r, "make the app's log pipe");
-    }
-    return 0;
-}
-
 /* The process is there: from now on app.c talks to it. */
 static void attach_app(struct sp_instance *instance)
 {
@@ -346,14 +303,14 @@ static void start_worker(struct sp_instance *instance)
     int pipes[2] = {-1, -1};
 
     instance->phase = WORKER_STARTING;
-    if (open_channels(socks, pipes, &err) < 0) {
+    if (sp_worker_channels_open(socks, pipes, &err) < 0) {
         fail(instance, SP_STAGE_RUNTIME_ERROR, err.msg);
         return;
     }
     sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_START);
     msg.sandbox = instance->sandbox;
     msg.worker = instance->worker;
-    pack_words(instance, argv, &msg);
+    sp_worker_words_pack(instance->all->config, &instance->plan, instance->network, argv, &msg);
     instance->is_fork = instance->zygote.state == SP_ZYGOTE_READY;
     msg.worker_start.how = instance->is_fork ? SP_LAUNCH_FORK : SP_LAUNCH_EXEC;
 
@@ -393,7 +350,7 @@ static bool start_zygote(struct sp_instance *instance)
     sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_START);
     msg.sandbox = instance->sandbox;
     msg.worker = ++instance->all->last_id;
-    pack_words(instance, argv, &msg);
+    sp_worker_words_pack(instance->all->config, &instance->plan, instance->network, argv, &msg);
     pending = pending_new(instance);
     if (sp_space_zygote_start(&instance->zygote, instance->all->launcher, instance->log, &msg,
                               on_zygote_answered, pending))
@@ -494,6 +451,7 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
     }
     instance->limits = msg.sandbox_start.limits;
     instance->network = msg.sandbox_start.network;
+    instance->freezer.after_ms = sp_resources_freeze_ms(all->config, plan->resources);
     sp_launcher_call(all->launcher, &msg, NULL, 0, on_sandbox_started, pending_new(instance));
     return instance;
 }
@@ -510,9 +468,57 @@ void sp_instance_revive(struct sp_instance *instance)
 
 /* --- serving and stopping --------------------------------------------------------------------- */
 
+static void on_freezer_time(uv_timer_t *timer)
+{
+    struct sp_instance *instance = timer->data;
+
+    sp_freezer_on_time(&instance->freezer);
+}
+
+static void on_freezer_changed(void *arg, bool frozen)
+{
+    struct sp_instance *instance = arg;
+
+    instance->hooks.frozen(instance->hooks.arg, instance, frozen);
+}
+
 void sp_instance_serve(struct sp_instance *instance)
 {
+    instance->freezer = (struct sp_freezer){
+        .timer = &instance->timer,
+        .on_time = on_freezer_time,
+        .launcher = instance->all->launcher,
+        .apps = instance->all->apps,
+        .space = instance->plan.space,
+        .sandbox = instance->sandbox,
+        .worker = instance->worker,
+        .after_ms = instance->freezer.after_ms,
+        .changed = on_freezer_changed,
+        .arg = instance,
+    };
     sp_apps_worker_serve(instance->all->apps, instance->worker);
+    sp_freezer_start(&instance->freezer);
+}
+
+void sp_instance_set_freeze(struct sp_instance *instance, uint64_t after_ms)
+{
+    if (instance->phase == READY && instance->freezer.timer)
+        sp_freezer_set(&instance->freezer, after_ms);
+    else
+        instance->freezer.after_ms = after_ms;
+}
+
+int64_t sp_instance_frozen_since(const struct sp_instance *instance)
+{
+    return instance->freezer.state == SP_FREEZER_FROZEN ? instance->freezer.since_ms : 0;
+}
+
+void sp_instances_wake_worker(struct sp_instances *all, uint64_t worker)
+{
+    struct sp_instance *instance = by_worker(all, worker);
+
+    if (instance)
+        sp_freezer_wake(&instance->freezer);
 }
 
 static void on_drain_timeout(uv_timer_t *timer)
@@ -540,6 +546,7 @@ void sp_instance_stop(struct sp_instance *instance, uint64_t drain_ms)
         return;
     }
     instance->phase = DRAINING;
+    sp_freezer_stop(&instance->freezer);
     (void)uv_timer_start(&instance->timer, on_drain_timeout, drain_ms, 0);
     sp_apps_worker_retire(instance->all->apps, instance->worker, on_idle, instance->all);
 }
@@ -578,6 +585,7 @@ void sp_instances_worker_exited(struct sp_instances *all, const struct sp_launch
         return;
     }
     phase = instance->phase;
+    sp_freezer_stop(&instance->freezer);
     instance->worker_alive = false;
     instance->usage = event->exited.usage;
     instance->has_usage = true;

@@ -59,6 +59,8 @@ struct sp_instance_hooks {
     /* `asked`: the scheduler wanted this end (a cancel that the app ignored), so it is no crash. */
     void (*exited)(void *arg, struct sp_instance *instance, const char *reason, bool asked);
     void (*gone)(void *arg, struct sp_instance *instance);
+    /* It is held still because nobody uses it, or goes on. */
+    void (*frozen)(void *arg, struct sp_instance *instance, bool frozen);
     void *arg;
 };
 
@@ -79,12 +81,18 @@ const char *sp_instance_snapshot(const struct sp_instance *instance);
 /* Some instance, perhaps one on its way out, has this snapshot's files before its eyes. */
 bool sp_instances_use(const struct sp_instances *all, const char *snapshot);
 uint64_t sp_instance_start_ms(const struct sp_instance *instance); /* from start to READY */
+/* Wall clock; 0 = it is not frozen. */
+int64_t sp_instance_frozen_since(const struct sp_instance *instance);
+/* Another idle time until it is frozen; 0 = never. */
+void sp_instance_set_freeze(struct sp_instance *instance, uint64_t after_ms);
 /* The last counters; asks for new ones if they are older than a second. False before the first. */
 bool sp_instance_usage(struct sp_instance *instance, struct sp_launch_usage *ret);
 
 /* From the launcher and the scheduler, by id; unknown ids are stale and ignored. */
 void sp_instances_worker_exited(struct sp_instances *all, const struct sp_launch_msg *event);
 void sp_instances_sandbox_gone(struct sp_instances *all, const struct sp_launch_msg *event);
+/* Something is wanted of it. */
+void sp_instances_wake_worker(struct sp_instances *all, uint64_t worker);
 void sp_instances_limit_hit(struct sp_instances *all, const struct sp_launch_msg *event);
 void sp_instances_kill_worker(struct sp_instances *all, uint64_t worker);
 

@@ -15,6 +15,7 @@
 #define CRASHES_MAX     5     /* in a row, then RUNTIME_ERROR until somebody acts */
 #define LONG_LIFE_MS    60000 /* a version that served this long starts a new row */
 #define NOT_A_STAGE     SP_STAGE_COUNT
+#define FROZEN          "frozen since "
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
@@ -147,6 +148,24 @@ static void on_gone(void *arg, struct sp_instance *instance)
     sp_spaces_progress(space->all);
 }
 
+/* Beside the stage, which stays RUNNING; a reason that tells of a failure is kept. */
+static void on_frozen(void *arg, struct sp_instance *instance, bool frozen)
+{
+    struct sp_space *space = arg;
+    char since[SP_TIME_LEN];
+    SP_AUTO_FREE char *why = NULL;
+
+    if (instance != space->serving || space->stage != SP_STAGE_RUNNING)
+        return;
+    if (!frozen && strncmp(space->reason, FROZEN, strlen(FROZEN)) == 0) {
+        set_stage(space, SP_STAGE_RUNNING, "");
+    } else if (frozen && !space->reason[0]) {
+        sp_clock_format(sp_instance_frozen_since(instance), since);
+        why = sp_asprintf(FROZEN "%s, wakes with the next visit", since);
+        set_stage(space, SP_STAGE_RUNNING, why);
+    }
+}
+
 static void stop_serving(struct sp_space *space, uint64_t drain_ms)
 {
     struct sp_instance *instance = SP_TAKE(space->serving);
@@ -172,7 +191,8 @@ static void stop_next(struct sp_space *space)
 /* Starts the candidate, or the current version where there is none; false when nothing is there. */
 static bool start_next(struct sp_space *space)
 {
-    const struct sp_instance_hooks hooks = {on_ready, on_failed, on_exited, on_gone, space};
+    const struct sp_instance_hooks hooks = {on_ready, on_failed, on_exited,
+                                            on_gone,  on_frozen, space};
     const struct sp_version *version =
         version_is_set(&space->candidate) ? &space->candidate : &space->current;
     struct sp_instance_plan plan = {

@@ -108,6 +108,10 @@ static void apply_resources(struct sp_space *space, const struct sp_resources *n
     bool moves_data = strcmp(old.storage, next->storage) != 0;
 
     space->resources = *next;
+    if (old.sleep_s != next->sleep_s && space->serving)
+        sp_instance_set_freeze(space->serving, sp_resources_freeze_ms(space->all->config, next));
+    if (old.sleep_s != next->sleep_s && space->next)
+        sp_instance_set_freeze(space->next, sp_resources_freeze_ms(space->all->config, next));
     if (old.storage[0] && !next->storage[0])
         sp_spaces_remove_data(space->id);
     if (sp_resources_differ(&old, next))
