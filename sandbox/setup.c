@@ -166,9 +166,10 @@ static int give_up(const struct sp_init_plan *plan, const struct sp_init_order *
     (void)setsid();
     sp_privs_new_keyring();
     sp_privs_reset_signals();
-    sp_privs_rlimits(&order->limits);
     (void)umask(022);
     r = keep_only_ctl(plan->ctl, err);
+    /* After that: the launcher's descriptors of all sandboxes may be more than this one is given. */
+    sp_privs_rlimits(&order->limits);
     mark(plan, "descriptors");
     /* While we may still look into folders that are the app's alone. */
     if (r == 0 && (plan->isolate & SP_ISOLATE_LANDLOCK))

@@ -166,6 +166,12 @@ class Exact(Case):
         with open("/proc/sysvipc/shm", encoding="ascii") as f:  # not the host's; gone with its namespace
             self.assertNotIn(str(0x5061), [line.split()[0] for line in f])
 
+    def test_one_that_starts_among_many_gets_the_descriptors_it_is_given(self):
+        for _ in range(12):
+            box = self.l.sandbox(nofile=64)
+        exited, text = self.l.run(box, ["/bin/sh", "-c", "ulimit -n"])
+        self.assertEqual((exited.status, text), (0, "64\n"))
+
     def test_the_host_keeps_processes_and_memory_for_itself(self):
         self.l.sandbox()
         parent = [g for g in launch.groups_of(self.l.state_id) if os.path.exists(g + "/pids.max")]
