@@ -5,6 +5,7 @@
 set -eu
 root=${1:?usage: image.sh ROOT IMAGE}
 image=${2:?usage: image.sh ROOT IMAGE}
+root=$(cd "$root" && pwd -P) # a link would be measured as one
 tree=$root/srv/spaces
 in_root() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C chroot "$root" "$@"; }
 
