@@ -199,6 +199,17 @@ def bench_start(options, bars):
     return [line for line in lines if not line.startswith("{")]
 
 
+def bench_zygote(options, bars):
+    """A further worker by fork from the zygote, beside one from nothing"""
+    if os.geteuid() != 0:
+        return ["Needs root: not measured."]
+    done = subprocess.run(["/usr/bin/python3", "tests/bench/bench_zygote.py", "--build", options.build, "--rounds",
+                           str(options.rounds * 6)], check=True, capture_output=True, text=True)
+    row = json.loads(done.stdout)
+    bars.add(f"second worker by fork from the zygote, {row['imports']} imported", row["fork_imported_p50_ms"], 8, 4, "ms")
+    return [f"`{done.stdout.strip()}`"]
+
+
 def bench_parts(options, _):
     """Parts on their own"""
     lines = ["| program | result |", "|---|---|"]
@@ -212,7 +223,7 @@ def bench_parts(options, _):
     return lines
 
 
-BENCHES = (bench_queue, bench_memory, bench_idle, bench_get, bench_noise, bench_start, bench_parts)
+BENCHES = (bench_queue, bench_memory, bench_idle, bench_get, bench_noise, bench_start, bench_zygote, bench_parts)
 
 
 def write_page(options, bars, sections):

@@ -17,6 +17,7 @@ CONTROL = 3
 ORDER = "=QIIII"
 ORDER_TEXT = 4096
 PR_SET_CHILD_SUBREAPER = 36
+GONE = 3  # exit status: there is nobody to wait for any more
 
 
 def run(app_file):
@@ -33,12 +34,9 @@ def run(app_file):
     gc.collect()
     gc.freeze()
     _flush()
-    _say("ready")
-    while True:
-        order = _next_order()
-        if order is None:
-            os._exit(0)
-        _fork(order, prctl, blas)
+    say = "ready"
+    while _wait_for_one(lambda *order: _become_worker(*order, prctl, blas), say):
+        say = None
 
 
 def _import_what_workers_import():
@@ -84,31 +82,35 @@ def _next_order():
     return worker, words[:argc], words[argc:], sock, log
 
 
-def _fork(order, prctl, blas):
-    """Twice, so that the worker is a child of pid 1, which waits for it and knows its end."""
-    _flush()
-    try:
-        between = os.fork()
-        if between == 0:
-            _fork_again(order, prctl, blas)
-        _, status = os.waitpid(between, 0)
-        if status != 0:
-            _say("failed %d fork: it was ended by signal %d" % (order[0], status & 0x7F))
-    except OSError as error:
-        _say("failed %d fork: %s" % (order[0], error.strerror))  # the limit of processes, mostly
-    os.close(order[3])
-    os.close(order[4])
+def _wait_for_one(become, say):
+    """False when pid 1 is gone.
+
+    A worker is forked twice, so that it is a child of pid 1, which waits for it and knows its end.
+    The process between is there before the order, which saves its time.
+    """
+    between = os.fork()
+    if between == 0:
+        _fork_when_told(become)
+    if say:
+        _say(say)
+    _, status = os.waitpid(between, 0)
+    return os.waitstatus_to_exitcode(status) != GONE
 
 
-def _fork_again(order, prctl, blas):
+def _fork_when_told(become):
     """Does not return."""
     between = os.getpid()
     try:
-        if os.fork() == 0:
-            _become_worker(order, between, prctl, blas)
-    except OSError as error:
-        _say("failed %d fork: %s" % (order[0], error.strerror))
-    os._exit(0)
+        order = _next_order()
+        if order is None:
+            os._exit(GONE)
+        try:
+            if os.fork() == 0:
+                become(order, between)
+        except OSError as error:  # the limit of processes, mostly
+            _say("failed %d fork: %s" % (order[0], error.strerror))
+    finally:
+        os._exit(0)
 
 
 # -- in the fork -----------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ def _take_place(arguments, variables, sock, log, prctl):
 
 def _reseed():
     """Forks of one zygote would draw the same numbers. (`secrets` and the like ask the kernel.)"""
-    for name in ("random", "numpy.random"):
-        module = sys.modules.get(name)
-        if module is not None:
-            module.seed()
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed(unpack_from("=8I", os.urandom(32)))
