@@ -52,6 +52,7 @@ SCHED    := $(call src,scheduler)
 SANDBOX  := $(call src,sandbox)
 LAUNCHER := $(call src,sandbox/launcher)
 NETWORK  := $(call src,sandbox/network)
+GPU      := $(call src,sandbox/gpu)
 HELPERS  := $(call src,helpers)
 RUNTIME  := $(call src,runtime) $(call src,runtime/server) $(call src,runtime/app) \
             $(call src,runtime/state) $(call src,runtime/spaces) $(call src,runtime/api)
@@ -64,11 +65,12 @@ LIB_SANDBOX  := $(BUILD)/lib/sandbox.a
 LIB_LAUNCHER := $(BUILD)/lib/launcher.a
 LIB_NETWORK  := $(BUILD)/lib/network.a
 LIB_HELPERS  := $(BUILD)/lib/helpers.a
+LIB_GPU      := $(BUILD)/lib/gpu.a
 LIB_RUNTIME  := $(BUILD)/lib/runtime.a
 LIB_CLI      := $(BUILD)/lib/cli.a
 LIB_WEB      := $(BUILD)/lib/web.a
 
-PROGRAMS := $(BUILD)/spacesd $(BUILD)/spaces $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver
+PROGRAMS := $(BUILD)/spacesd $(BUILD)/spaces $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver $(BUILD)/spaces-gpu
 
 .PHONY: all build
 all: build
@@ -92,7 +94,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
 	@echo "  CC      $<"
 	@$(CC) $(CFLAGS_ALL) -include base/banned.h -MMD -MP -c $< -o $@
 
--include $(patsubst %.o,%.d,$(call objs,$(BASE) $(PROTO) $(SCHED) $(SANDBOX) $(LAUNCHER) $(NETWORK) $(HELPERS) $(RUNTIME) $(CLI)))
+-include $(patsubst %.o,%.d,$(call objs,$(BASE) $(PROTO) $(SCHED) $(SANDBOX) $(LAUNCHER) $(NETWORK) $(GPU) $(HELPERS) $(RUNTIME) $(CLI)))
 
 define archive
 $(1): $(call objs,$(2))
@@ -101,7 +103,7 @@ $(1): $(call objs,$(2))
 	@$$(AR) rcs $$@ $$^
 endef
 # A program's main.o stays out of the archive, so that tests can link the rest.
-without_main = $(filter-out %/main.c helpers/resolver.c,$(1))
+without_main = $(filter-out %/main.c helpers/resolver.c helpers/spaces-gpu.c,$(1))
 $(eval $(call archive,$(LIB_BASE),$(BASE)))
 $(eval $(call archive,$(LIB_PROTO),$(PROTO)))
 $(eval $(call archive,$(LIB_SCHED),$(SCHED)))
@@ -109,6 +111,7 @@ $(eval $(call archive,$(LIB_SANDBOX),$(SANDBOX)))
 $(eval $(call archive,$(LIB_NETWORK),$(NETWORK)))
 $(eval $(call archive,$(LIB_HELPERS),$(call without_main,$(HELPERS))))
 $(eval $(call archive,$(LIB_LAUNCHER),$(call without_main,$(LAUNCHER))))
+$(eval $(call archive,$(LIB_GPU),$(GPU)))
 $(eval $(call archive,$(LIB_RUNTIME),$(call without_main,$(RUNTIME))))
 $(eval $(call archive,$(LIB_CLI),$(call without_main,$(CLI))))
 
@@ -116,7 +119,12 @@ $(BUILD)/spacesd: $(BUILD)/obj/runtime/main.o $(LIB_RUNTIME) $(LIB_WEB) $(LIB_PR
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_runtime) $(LIBS_sandbox) $(LIBS_base)
 
-$(BUILD)/spaces-launcher: $(BUILD)/obj/sandbox/launcher/main.o $(LIB_LAUNCHER) $(LIB_NETWORK) $(LIB_SANDBOX) $(LIB_BASE)
+# The driver's own library is loaded here and nowhere else.
+$(BUILD)/spaces-gpu: $(BUILD)/obj/helpers/spaces-gpu.o $(LIB_GPU) $(LIB_BASE)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_base)
+
+$(BUILD)/spaces-launcher: $(BUILD)/obj/sandbox/launcher/main.o $(LIB_LAUNCHER) $(LIB_GPU) $(LIB_NETWORK) $(LIB_SANDBOX) $(LIB_BASE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_sandbox) $(LIBS_base)
 

@@ -56,9 +56,11 @@ struct sp_init_order {
     char hostname[64];
     bool asks_names;   /* it has a network: /etc/resolv.conf names our resolver */
     char app_dir[512]; /* working folder of workers */
+    bool has_dev;      /* a /dev of its own comes along: it holds GPU slots */
+    bool has_gpu;      /* and files of the GPU's driver */
 };
 #define SP_INIT_ORDER_FDS     3 /* snapshot, files, uploads; none without a mount namespace */
-#define SP_INIT_ORDER_FDS_MAX 4 /* and /data, where limits.data_bytes is not 0 */
+#define SP_INIT_ORDER_FDS_MAX 6 /* and /data, where limits.data_bytes is not 0; /dev; /run/gpu */
 
 /* When each step of the set-up was over, for SP_LAUNCH_TRACE. */
 struct sp_init_times {

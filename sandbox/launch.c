@@ -19,6 +19,7 @@ static const struct {
     {SP_LAUNCH_USAGE, "usage"},
     {SP_LAUNCH_FREEZE, "freeze"},
     {SP_LAUNCH_SOCKET, "socket"},
+    {SP_LAUNCH_GPUS, "gpus"},
     {SP_LAUNCH_OK, "ok"},
     {SP_LAUNCH_FAILED, "failed"},
     {SP_LAUNCH_WORKER_EXITED, "worker_exited"},

@@ -37,6 +37,7 @@ enum sp_launch_kind {
      */
     SP_LAUNCH_FREEZE,
     SP_LAUNCH_SOCKET,        /* OK brings an unconnected TCP socket of its network namespace */
+    SP_LAUNCH_GPUS,          /* the GPU slot of gpus.index; as many as the answer to HELLO said */
 
     /* launcher -> daemon */
     SP_LAUNCH_OK = 64,       /* answer to the request with the same seq */
@@ -65,7 +66,7 @@ enum sp_launch_network {
 
 /* How WORKER_START makes the process. */
 enum sp_launch_how {
-    SP_LAUNCH_EXEC,   /* execs argv */
+    SP_LAUNCH_EXEC, /* execs argv */
     /*
      * Execs argv as the zygote of the sandbox: at most one. OK comes when it is ready to fork,
      * FAILED with its reason when it will not. Its fd 3 is a socket to pid 1 instead of the first
@@ -112,8 +113,26 @@ struct sp_launch_usage {
 
 /* What the launcher found when it started; see sandbox/probe.h for the whole list. */
 struct sp_launch_host {
-    bool complete;     /* every protection is on; otherwise --allow-weak-sandbox is needed */
-    char missing[480]; /* "user namespaces: ...; memory limit: ..." for a person */
+    bool complete;      /* every protection is on; otherwise --allow-weak-sandbox is needed */
+    char missing[480];  /* "user namespaces: ...; memory limit: ..." for a person */
+    uint32_t n_gpus;    /* GPU slots: ask for each with SP_LAUNCH_GPUS */
+    char gpus_why[300]; /* why there is none, or what was left out */
+};
+
+/*
+ * A GPU slot of this host (sandbox/gpu/slot.h), and who holds it now. Its id is what SANDBOX_START
+ * names in `gpus`. A whole or MIG slot has one holder; of a shared one each holder gets a share of
+ * the memory, and what all have asked for is never more than there is. Lent until SANDBOX_GONE.
+ */
+struct sp_launch_gpu_info {
+    uint32_t index;
+    uint32_t kind; /* 1 whole, 2 MIG, 3 shared: enum sp_gpu_kind */
+    uint32_t holders;
+    uint64_t memory_bytes; /* 0 = not known */
+    uint64_t lent_bytes;   /* of a shared one */
+    char id[80];
+    char model[64];
+    char promise[160]; /* what this kind of slot promises, hard limit or cooperative */
 };
 
 struct sp_launch_msg {
@@ -155,6 +174,10 @@ struct sp_launch_msg {
             uint32_t grace_ms;
         } stop;
         struct sp_launch_host host; /* OK to HELLO */
+        struct {
+            uint32_t index; /* from 0 */
+        } gpus;
+        struct sp_launch_gpu_info gpu; /* OK to GPUS */
         struct {
             int32_t status; /* exit code, or -1 when a signal ended it */
             int32_t signal; /* 0 when it exited */

@@ -213,6 +213,10 @@ int sp_mounts_put_own(const struct sp_mounts *mounts, struct sp_error *err)
 {
     int r = mounts->asks_names ? bind(SP_ROOTFS_RESOLV, "/etc/resolv.conf", err) : 0;
 
+    if (r == 0 && mounts->dev_fd >= 0)
+        r = put(mounts->dev_fd, "/dev", err);
+    if (r == 0 && mounts->gpu_fd >= 0)
+        r = put(mounts->gpu_fd, "/run/gpu", err);
     if (r == 0)
         r = put_tmpfs("/dev/shm", "shm", MS_NOEXEC, mounts->shm_bytes, mounts->layer_inodes, 01777,
                       err);

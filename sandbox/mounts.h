@@ -18,6 +18,8 @@ struct sp_mounts {
     int snapshot_fd; /* detached mount: the version's files */
     int files_fd;    /* detached mount: /run/files; -1 = none */
     int uploads_fd;  /* detached mount: /run/files/u, read-only */
+    int dev_fd;      /* detached mount: a /dev with more than the shared one has; -1 = none */
+    int gpu_fd;      /* detached mount: /run/gpu, files of a GPU's driver; -1 = none */
     int data_fd;     /* detached mount: what /data leads into; -1 = none */
     uint64_t layer_bytes;
     uint32_t layer_inodes;

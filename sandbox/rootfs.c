@@ -32,6 +32,7 @@ static const char *const folders[] = {
     "run",
     "mnt",
     "run/files",
+    "run/gpu",
     "run/space",
     "run/space/state",
     "run/space/data",
@@ -222,6 +223,22 @@ static int put_dev(int root, struct sp_error *err)
     return 0;
 }
 
+int sp_rootfs_fill_dev(int dev, struct sp_error *err)
+{
+    if (mkdirat(dev, "shm", 0755) < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "fill '/dev' of the sandbox");
+    for (size_t i = 0; i < SP_LEN(nodes); i++)
+        if (mknodat(dev, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) <
+                0 ||
+            fchmodat(dev, nodes[i].name, 0666, 0) < 0)
+            return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "make '/dev/%s'", nodes[i].name);
+    for (size_t i = 0; i < SP_LEN(links); i++)
+        if (strncmp(links[i].path, "dev/", 4) == 0 &&
+            symlinkat(links[i].target, dev, links[i].path + 4) < 0)
+            return sp_error_set(err, SP_ERR_INTERNAL, -errno, "link '/%s'", links[i].path);
+    return 0;
+}
+
 /*
  * The SDK. Through an overlay of it and an empty folder where the kernel can: a bind would show
  * the SDK's path on the host in /proc/self/mountinfo.
@@ -293,13 +310,18 @@ int sp_rootfs_leave_host(struct sp_error *err)
     return 0;
 }
 
+const char *sp_rootfs_place(void)
+{
+    return access("/mnt", F_OK) == 0 ? "/mnt" : "/run";
+}
+
 int sp_rootfs_build(struct sp_rootfs *ret, int sdk_fd, struct sp_error *err)
 {
     SP_AUTO_FD int root = -1;
     mode_t mask;
     int r;
 
-    (void)snprintf(ret->at, sizeof(ret->at), "%s", access("/mnt", F_OK) == 0 ? "/mnt" : "/run");
+    (void)snprintf(ret->at, sizeof(ret->at), "%s", sp_rootfs_place());
     if (mount("root", ret->at, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=256") < 0)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "mount a tmpfs");
     root = open(ret->at, O_DIRECTORY | O_RDONLY | O_CLOEXEC);

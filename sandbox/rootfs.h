@@ -25,10 +25,15 @@ struct sp_rootfs {
 int sp_rootfs_leave_host(struct sp_error *err);
 #define SP_ROOTFS_RESOLV "/etc/resolv.space" /* goes over /etc/resolv.conf of those Spaces */
 
+/* The folder of the host that the root covers in our namespace. */
+const char *sp_rootfs_place(void);
 /* Builds the root. `sdk_fd`: a folder. */
 int sp_rootfs_build(struct sp_rootfs *ret, int sdk_fd, struct sp_error *err);
 /* A detached clone of all its mounts, for one sandbox. */
 int sp_rootfs_clone(const struct sp_rootfs *rootfs, int *ret_fd, struct sp_error *err);
+
+/* Into an empty, mounted folder: what every sandbox has in /dev. For one that gets more. */
+int sp_rootfs_fill_dev(int dev, struct sp_error *err);
 
 /* open_tree(OPEN_TREE_CLONE) of `fd`, with these MOUNT_ATTR_* set and, unless -1, idmapped. */
 int sp_mount_clone(int fd, unsigned long long attrs, int userns_fd, int *ret_fd,

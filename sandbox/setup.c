@@ -55,6 +55,19 @@ static int raise_loopback(struct sp_error *err)
     return 0;
 }
 
+/* What is optional comes in this order, without gaps; each gets its place, or -1. */
+static size_t place_optional(const struct sp_init_order *order, int *fds)
+{
+    const bool there[] = {order->limits.data_bytes != 0, order->has_dev, order->has_gpu};
+    int at[SP_INIT_ORDER_FDS_MAX - SP_INIT_ORDER_FDS];
+    size_t n = SP_INIT_ORDER_FDS;
+
+    for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+        at[i] = there[i] ? fds[n++] : -1;
+    memcpy(fds + SP_INIT_ORDER_FDS, at, sizeof(at));
+    return n;
+}
+
 /* Waits until this sandbox is given to a Space. */
 static int wait_for_order(const struct sp_init_plan *plan, struct sp_init_order *ret, int *fds,
                           struct sp_error *err)
@@ -70,7 +83,7 @@ static int wait_for_order(const struct sp_init_plan *plan, struct sp_init_order 
     if (r > 0)
         memcpy(ret, msg.text, sizeof(*ret));
     if (r > 0 && (plan->isolate & SP_ISOLATE_MOUNT))
-        wanted = SP_INIT_ORDER_FDS + (ret->limits.data_bytes != 0);
+        wanted = place_optional(ret, fds);
     if (r <= 0 || msg.kind != SP_CTL_ORDER || n_fds != wanted)
         return sp_error_set(err, SP_ERR_INTERNAL, r < 0 ? r : -EPIPE, "wait for a Space");
     return 0;
@@ -84,6 +97,8 @@ static int enter_space(const struct sp_init_plan *plan, const struct sp_init_ord
         .files_fd = fds[1],
         .uploads_fd = fds[2],
         .data_fd = fds[3],
+        .dev_fd = fds[4],
+        .gpu_fd = fds[5],
         .layer_bytes = order->limits.layer_bytes,
         .layer_inodes = order->limits.layer_inodes,
         .shm_bytes = order->limits.shm_bytes,
@@ -217,7 +232,7 @@ static int prepare(const struct sp_init_plan *plan, struct sp_error *err)
 int sp_setup_enter(const struct sp_init_plan *plan, struct sp_init_order *ret_order,
                    struct sp_error *err)
 {
-    int fds[SP_CTL_FDS_MAX] = {-1, -1, -1, -1};
+    int fds[SP_CTL_FDS_MAX] = {-1, -1, -1, -1, -1, -1};
     int r = prepare(plan, err);
 
     if (r == 0)

@@ -15,7 +15,8 @@ ARROWS = {
     "ui-protocol": {"ui-protocol", "base"},
     "scheduler": {"scheduler", "base"},
     "sandbox": {"sandbox", "base"},
-    "sandbox/launcher": {"sandbox/launcher", "sandbox/network", "sandbox", "base"},
+    "sandbox/launcher": {"sandbox/launcher", "sandbox/network", "sandbox/gpu", "sandbox", "base"},
+    "sandbox/gpu": {"sandbox/gpu", "sandbox", "base"},
     "sandbox/network": {"sandbox/network", "sandbox", "helpers", "base"},
     "runtime": {"runtime", "runtime/server", "runtime/state", "runtime/app", "runtime/spaces", "runtime/api",
                 "sandbox", "ui-protocol", "base"},
@@ -25,7 +26,7 @@ ARROWS = {
     "runtime/spaces": {"runtime/spaces", "runtime/app", "runtime/state", "runtime", "sandbox", "base"},
     "runtime/api": {"runtime/api", "runtime/spaces", "runtime/app", "runtime/state", "runtime/server", "runtime",
                     "ui-protocol", "base"},
-    "helpers": {"helpers", "base"},
+    "helpers": {"helpers", "sandbox/gpu", "base"},
     "cli": {"cli", "ui-protocol", "base"},
 }
 # What the rooms of runtime/ may take from the floor that they stand on; the rest of it stands on them.

@@ -9,14 +9,14 @@ BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 SUPPORT   := $(call objs,$(sort $(wildcard tests/support/*.c)))
 
 # Everything a test of any folder may need; the linker takes what is used.
-TEST_LIBS = $(LIB_RUNTIME) $(LIB_WEB) $(LIB_LAUNCHER) $(LIB_NETWORK) $(LIB_CLI) $(LIB_PROTO) $(LIB_SCHED) $(LIB_SANDBOX) $(LIB_BASE)
+TEST_LIBS = $(LIB_RUNTIME) $(LIB_WEB) $(LIB_LAUNCHER) $(LIB_GPU) $(LIB_NETWORK) $(LIB_CLI) $(LIB_PROTO) $(LIB_SCHED) $(LIB_SANDBOX) $(LIB_BASE)
 TEST_LINK = $(LIBS_runtime) $(LIBS_sandbox) $(LIBS_cli) $(LIBS_base) -lcmocka
 
 # A folder's tests link only what that folder may use, so that they build before the rest does.
 test_libs_base        = $(LIB_BASE)
 test_libs_ui-protocol = $(LIB_PROTO) $(LIB_BASE)
 test_libs_scheduler   = $(LIB_SCHED) $(LIB_BASE)
-test_libs_sandbox     = $(LIB_LAUNCHER) $(LIB_NETWORK) $(LIB_SANDBOX) $(LIB_BASE)
+test_libs_sandbox     = $(LIB_LAUNCHER) $(LIB_GPU) $(LIB_NETWORK) $(LIB_SANDBOX) $(LIB_BASE)
 test_libs_helpers     = $(LIB_HELPERS) $(LIB_BASE)
 test_libs_cli         = $(LIB_CLI) $(LIB_PROTO) $(LIB_BASE)
 test_libs_runtime     = $(TEST_LIBS)
@@ -40,6 +40,8 @@ FUZZ_FLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,unde
 FUZZ_EXTRA_fuzz_card    := runtime/state/card.c
 FUZZ_EXTRA_fuzz_journal := $(addprefix runtime/state/journal_,record.c segment.c log.c open.c)
 FUZZ_EXTRA_fuzz_dns     := helpers/dns.c
+FUZZ_EXTRA_fuzz_cdi     := $(GPU)
+FUZZ_EXTRA_fuzz_gpu     := $(GPU)
 FUZZ_LIBS_fuzz_card     := -lyaml
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 	@mkdir -p $(@D)
@@ -135,7 +137,7 @@ docs: build
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec $(DESTDIR)$(PREFIX)/lib/spacesd $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(BUILD)/spacesd $(BUILD)/spaces $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver $(DESTDIR)$(PREFIX)/libexec/
+	install -m 755 $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver $(BUILD)/spaces-gpu $(DESTDIR)$(PREFIX)/libexec/
 	cp -r sdk/python $(DESTDIR)$(PREFIX)/lib/spacesd/
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' deploy/spacesd.service > $(DESTDIR)$(UNITDIR)/spacesd.service

@@ -120,6 +120,7 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
     if (box->uid_base)
         sp_userns_release(&l->slots, box->uid_base);
     announce_end(l, box);
+    sp_gpus_release(l, box);
     sp_auto_fd(&box->pidfd);
     sp_auto_fd(&box->ctl);
     sp_auto_fd(&box->idmap_fd);
@@ -292,9 +293,10 @@ static void adopt(struct sp_box *box, const struct sp_launch_msg *msg)
 void sp_box_start(struct sp_launcher *l, const struct sp_launch_msg *msg)
 {
     struct sp_error err = {0};
+    struct sp_gpu_lease gpus;
     struct sp_box *box;
 
-    if (!may_start(l, msg, &err)) {
+    if (!may_start(l, msg, &err) || sp_gpus_take(l, msg, &gpus, &err) < 0) {
         sp_spacesd_failed(l, msg->seq, msg->sandbox, 0, err.kind, err.msg);
         return;
     }
@@ -302,10 +304,12 @@ void sp_box_start(struct sp_launcher *l, const struct sp_launch_msg *msg)
     if (!box) {
         box = new_box(l);
         adopt(box, msg);
+        box->gpus = gpus;
         begin(l, box);
         return;
     }
     adopt(box, msg);
+    box->gpus = gpus;
     box->request = sp_new0(struct sp_launch_msg);
     *box->request = *msg;
     if (box->state == SP_BOX_WAITING)
@@ -318,6 +322,8 @@ static void start_again(struct sp_launcher *l, struct sp_box *box)
     struct sp_box *fresh = new_box(l);
 
     adopt(fresh, box->request);
+    fresh->gpus = box->gpus;
+    memset(&box->gpus, 0, sizeof(box->gpus));
     begin(l, fresh);
 }
 
@@ -368,6 +374,10 @@ void sp_box_worker_start(struct sp_launcher *l, struct sp_box *box, const struct
     order.envc = msg->worker_start.envc;
     order.args_len = msg->worker_start.args_len;
     memcpy(order.text, msg->worker_start.args, sizeof(order.text));
+    if (sp_gpus_env(l, box, &order, &err) < 0) {
+        sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
+        return;
+    }
     if (!(l->isolate & SP_ISOLATE_MOUNT) && sp_weak_translate(l, box, &order, &err) < 0) {
         sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
         return;

@@ -13,6 +13,7 @@
 #include "sandbox/devices.h"
 #include "sandbox/launch.h"
 #include "sandbox/launcher/data.h"
+#include "sandbox/launcher/gpus.h"
 #include "sandbox/launcher/pool.h"
 #include "sandbox/network/network.h"
 #include "sandbox/probe.h"
@@ -64,6 +65,7 @@ struct sp_launcher {
     uint64_t n_groups; /* made in this life: the other half of their names */
 
     struct sp_pool pool;
+    struct sp_gpus gpus;
 
     struct sp_list boxes;
     unsigned n_boxes;
@@ -120,8 +122,9 @@ struct sp_box {
     struct sp_cgroup cgroup;
     struct sp_launch_limits limits;
     struct sp_box_data data;
-    uint32_t uid_base;    /* 0 = none taken */
-    uint64_t deadline_ms; /* 0 = none; what happens then depends on the state */
+    struct sp_gpu_lease gpus; /* held until nothing of it is left */
+    uint32_t uid_base;        /* 0 = none taken */
+    uint64_t deadline_ms;     /* 0 = none; what happens then depends on the state */
     struct sp_launch_usage last_usage;
     uint32_t fail_kind;
     char fail_text[500]; /* why the start failed */

@@ -53,6 +53,9 @@ static const struct option options[] = {
     {"network-dns", required_argument, NULL, SP_OPT_NETWORK_DNS},
     {"network-connections", required_argument, NULL, SP_OPT_NETWORK_CONNECTIONS},
     {"network-proxy", required_argument, NULL, SP_OPT_NETWORK_PROXY},
+    {"gpu-provider", required_argument, NULL, 'G'},
+    {"gpu-fake-file", required_argument, NULL, 'F'},
+    {"gpu-shared", required_argument, NULL, 'S'},
     {"doctor", no_argument, NULL, 'D'},
     /*
      * For the escape tests: apps run as uid 0 of their user namespace, still without capabilities,
@@ -100,6 +103,9 @@ static bool take_option(struct sp_launcher *l, int opt, const char *arg)
         l->pool.size = (unsigned)n;
         return true;
     case 'r': l->root_inside = true; return true;
+    case 'G': l->gpus.provider = arg; return true;
+    case 'F': l->gpus.fake_file = arg; return true;
+    case 'S': l->gpus.shared = arg; return true;
     case 'D': exit(sp_launcher_doctor(l->state_path[0] ? l->state_path : NULL));
     default: return sp_launcher_network_option(l, opt, arg);
     }
@@ -256,6 +262,8 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
     r = sp_privs_keep_launcher(err);
     if (r == 0)
         r = sp_seccomp_compile(&l->seccomp, err);
+    if (r == 0)
+        sp_gpus_find(l);
     if (r < 0 || !(l->isolate & SP_ISOLATE_MOUNT))
         return r;
     r = sp_rootfs_leave_host(err);
@@ -265,6 +273,8 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
         (void)close(l->sdk_fd);
         r = open_folders(l, err);
     }
+    if (r == 0)
+        sp_gpus_put_files(l, sp_rootfs_place());
     if (r == 0)
         r = sp_rootfs_build(&l->rootfs, l->sdk_fd, err);
     return r;
@@ -277,6 +287,8 @@ static int poll_timeout(const struct sp_launcher *l)
     uint64_t first = sp_pool_next_ms(l);
     uint64_t now = sp_clock_mono_ms();
 
+    if (sp_gpus_next_ms(l) < first)
+        first = sp_gpus_next_ms(l);
     if (l->oom_look_ms && l->oom_look_ms < first)
         first = l->oom_look_ms;
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
@@ -367,6 +379,7 @@ static void turn(struct sp_launcher *l, int timeout)
     dispatch(l, polls);
     run_deadlines(l);
     sp_pool_fill(l);
+    sp_gpus_turn(l);
 }
 
 /* The daemon is gone: nothing of what we started may stay. */
@@ -384,6 +397,7 @@ static int end_everything(struct sp_launcher *l)
         turn(l, wait < 0 || wait > 100 ? 100 : wait);
     }
     sp_launcher_network_end(l);
+    sp_gpus_end(l);
     (void)snprintf(name, sizeof(name), "spacesd-%s", l->state_id);
     if ((l->isolate & SP_ISOLATE_LIMITS) &&
         sp_cgroup_sweep(&l->groups, name, SWEEP_WAIT_MS, &err) < 0)
@@ -402,7 +416,8 @@ int main(int argc, char **argv)
     if (!parse(l, argc, argv)) {
         sp_log(SP_LOG_ERROR, "launcher.usage",
                "expected=\"--socket-fd N --state DIR --sdk DIR --daemon-uid UID --daemon-gid GID "
-               "--state-id HEX16 [--pool N] [--allow-weak] [--network-allowed MODES] "
+               "--state-id HEX16 [--pool N] [--gpu-provider NAME] [--gpu-fake-file FILE] "
+               "[--gpu-shared IDS] [--allow-weak] [--network-allowed MODES] "
                "[--run-as-root-inside (for tests only)]\"");
         return 2;
     }

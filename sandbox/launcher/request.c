@@ -123,8 +123,9 @@ static int check_sandbox_start(const struct sp_launch_msg *msg, struct sp_error 
         return sp_error_set(err, SP_ERR_INVALID, 0, "host name is not [a-z0-9-]");
     if (check_network(msg, err) < 0)
         return err ? err->sys : -EINVAL;
-    if (msg->sandbox_start.n_gpus != 0)
-        return sp_error_set(err, SP_ERR_INVALID, 0, "this launcher offers no GPU");
+    if (msg->sandbox_start.n_gpus > SP_LAUNCH_GPUS_MAX)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "%u GPU slots: allowed are %d",
+                            msg->sandbox_start.n_gpus, SP_LAUNCH_GPUS_MAX);
     if (msg->sandbox_start.limits.data_bytes != 0 &&
         msg->sandbox_start.limits.data_bytes < SP_IMAGE_LEAST)
         return sp_error_set(err, SP_ERR_INVALID, 0, "'/data' has at least 16 MiB");
@@ -179,6 +180,7 @@ static const struct {
     int (*check)(const struct sp_launch_msg *msg, struct sp_error *err);
 } kinds[] = {
     {SP_LAUNCH_HELLO, false, false, 0, NULL},
+    {SP_LAUNCH_GPUS, false, false, 0, NULL},
     {SP_LAUNCH_SANDBOX_START, true, false, 0, check_sandbox_start},
     {SP_LAUNCH_WORKER_START, true, true, SP_LAUNCH_WORKER_FDS, check_worker_start},
     {SP_LAUNCH_WORKER_STOP, true, true, 0, check_grace},

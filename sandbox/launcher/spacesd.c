@@ -114,6 +114,9 @@ static void hello(struct sp_launcher *l, const struct sp_launch_msg *msg)
     answer.seq = msg->seq;
     answer.host.complete = sp_probe_complete(&l->probe);
     sp_probe_missing(&l->probe, answer.host.missing, sizeof(answer.host.missing));
+    answer.host.n_gpus = (uint32_t)l->gpus.pool.list.n;
+    (void)snprintf(answer.host.gpus_why, sizeof(answer.host.gpus_why), "%.299s",
+                   l->gpus.pool.list.why);
     sp_spacesd_send(l, &answer);
 }
 
@@ -126,6 +129,7 @@ static void usage(struct sp_launcher *l, const struct sp_box *box, uint64_t seq)
     answer.sandbox = box->id;
     if (box->cgroup.exists && box->state != SP_BOX_REMOVING)
         sp_cgroup_usage(&l->groups, &box->cgroup, &answer.usage);
+    answer.usage.gpu_memory_bytes = sp_gpu_lease_used(&box->gpus);
     sp_spacesd_send(l, &answer);
 }
 
@@ -167,6 +171,8 @@ static void on_request(struct sp_launcher *l, const struct sp_launch_msg *msg, c
         sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, err.kind, err.msg);
     else if (msg->kind == SP_LAUNCH_HELLO)
         hello(l, msg);
+    else if (msg->kind == SP_LAUNCH_GPUS)
+        sp_gpus_tell(l, msg);
     else if (msg->kind == SP_LAUNCH_SANDBOX_START)
         sp_box_start(l, msg);
     else

@@ -261,13 +261,16 @@ int sp_box_prepare(struct sp_launcher *l, struct sp_box *box, struct sp_error *e
 
 /* --- the half that does --- */
 
-static void fill_order(const struct sp_launcher *l, const struct sp_box *box, struct sp_ctl *msg)
+static void fill_order(const struct sp_launcher *l, const struct sp_box *box, const int *fds,
+                       struct sp_ctl *msg)
 {
     struct sp_init_order order;
 
     memset(&order, 0, sizeof(order));
     order.limits = box->limits;
     order.asks_names = box->network != SP_LAUNCH_NETWORK_NONE;
+    order.has_dev = fds[4] >= 0;
+    order.has_gpu = fds[5] >= 0;
     (void)snprintf(order.hostname, sizeof(order.hostname), "%s", box->hostname);
     if (l->isolate & SP_ISOLATE_MOUNT)
         (void)snprintf(order.app_dir, sizeof(order.app_dir), "/home/user/app");
@@ -281,7 +284,7 @@ static void fill_order(const struct sp_launcher *l, const struct sp_box *box, st
 int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err)
 {
     bool has_mounts = l->isolate & SP_ISOLATE_MOUNT;
-    SP_AUTO_FD int snapshot = -1, files = -1, uploads = -1;
+    SP_AUTO_FD int snapshot = -1, files = -1, uploads = -1, dev = -1, gpu = -1;
     struct sp_ctl msg;
     int r = 0;
 
@@ -293,13 +296,18 @@ int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err
         r = open_snapshot(l, box, &snapshot, err);
     if (r == 0 && has_mounts)
         r = open_files(l, box, &files, &uploads, err);
+    if (r == 0 && has_mounts)
+        r = sp_gpus_order(l, box, &dev, &gpu, err);
     if (r < 0)
         return r;
-    fill_order(l, box, &msg);
     {
-        const int fds[SP_INIT_ORDER_FDS_MAX] = {snapshot, files, uploads, box->data.mount_fd};
-        size_t n_fds = SP_INIT_ORDER_FDS + (box->data.mount_fd >= 0);
+        int fds[SP_INIT_ORDER_FDS_MAX] = {snapshot, files, uploads, box->data.mount_fd, dev, gpu};
+        size_t n_fds = SP_INIT_ORDER_FDS;
 
+        fill_order(l, box, fds, &msg);
+        for (size_t i = SP_INIT_ORDER_FDS; i < SP_INIT_ORDER_FDS_MAX; i++)
+            if (fds[i] >= 0)
+                fds[n_fds++] = fds[i];
         r = sp_ctl_send(box->ctl, &msg, fds, has_mounts ? n_fds : 0);
         sp_box_data_done(&box->data); /* pid 1 has it */
     }

@@ -15,7 +15,8 @@ import time
 
 BUILD = os.environ.get("BUILD", "build")
 MAGIC = 0x53504C31
-HELLO, SANDBOX_START, WORKER_START, WORKER_STOP, SANDBOX_STOP, USAGE, FREEZE, SOCKET = range(1, 9)
+HELLO, SANDBOX_START, WORKER_START, WORKER_STOP, SANDBOX_STOP, USAGE, FREEZE, SOCKET, GPUS = range(1, 10)
+LIMIT_GPU_MEMORY = 5
 OK, FAILED, WORKER_EXITED, SANDBOX_GONE, LIMIT_HIT = range(64, 69)
 NETWORK_NONE, NETWORK_OUTBOUND, NETWORK_ALLOW_LIST = range(3)
 EXEC, ZYGOTE, FORK = range(3)
@@ -26,6 +27,7 @@ LIMITS = struct.Struct("<QQQQIIIIII")
 USAGE_FIELDS = struct.Struct("<QQQQQIIIIII")
 GPU = struct.Struct("<80sQ")
 GPUS_MAX = 8
+GPU_INFO = struct.Struct("<IIIxxxxQQ80s64s160s")
 STATE_ID = "%016x" % (os.getpid() << 20 | 0x5A)
 HASH = "ab" * 32
 DAEMON_UID = 12345
@@ -47,9 +49,20 @@ class Message:
             self.usage = Usage(body[8:])
         elif self.kind == OK and self.sandbox == 0:
             self.complete = body[0] != 0
-            self.missing = body[1:481].split(b"\0")[0].decode()
+            self.missing = body[1:481].split(b"\0")[0].decode(errors="replace")
+            self.n_gpus = struct.unpack_from("<I", body, 484)[0]
+            self.gpus_why = body[488:788].split(b"\0")[0].decode(errors="replace")
+            self.gpu = Gpu(body)
         else:
             self.usage = Usage(body)
+
+
+class Gpu:
+    """What the OK to GPUS brings."""
+
+    def __init__(self, body):
+        (self.index, self.kind, self.holders, self.memory, self.lent, *texts) = GPU_INFO.unpack_from(body)
+        self.id, self.model, self.promise = (t.split(b"\0")[0].decode(errors="replace") for t in texts)
 
 
 class Usage:
