@@ -52,7 +52,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 
 # --- targets ----------------------------------------------------------------------------------------------
 
-.PHONY: help deps run install clean test escape unit check asan tsan fuzz bench bench-docs fmt fmt-check lint docs cover test-bins guest-test
+.PHONY: help deps run install clean test escape unit check asan tsan fuzz bench bench-docs soak fmt fmt-check lint docs cover test-bins guest-test
 
 help:
 	@echo "make             build spacesd, spaces, the launcher and the page into $(BUILD)/"
@@ -67,6 +67,7 @@ help:
 	@echo "make guest-test  Debian 12 and 13 with systemd, emulated (G=trixie picks, T=text, WRITE=1: docs/guest.md)"
 	@echo "make bench       speed and memory beside named peers, as ratios (B=get picks)"
 	@echo "make bench-docs  the same, written to docs/benchmarks.md"
+	@echo "make soak        starts, Spaces, kills and bad neighbours at length, written to docs/soak.md (root)"
 	@echo "make fmt lint    formatting; include arrows, clang-tidy, docs links"
 	@echo "make docs        regenerate docs/config.md and docs/cli.md"
 	@echo "make install     into PREFIX=$(PREFIX)"
@@ -115,6 +116,10 @@ bench: build $(BENCH_BIN)
 # Minutes; on a machine that has nothing else to do.
 bench-docs: build $(BENCH_BIN)
 	@$(PYTHON) tools/bench.py $(BUILD) --write
+
+# Minutes, as root: a thousand starts, two hundred Spaces at once, kills, bad neighbours. Writes docs/soak.md.
+soak: build $(BUILD)/bench/bench_queue
+	@$(PYTHON) tools/soak.py $(BUILD)
 
 C_FILES = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
 fmt:

@@ -2,6 +2,7 @@
 """What three bad visitors of one Space do to everybody else.
 
     tests/bench/noise.py BUILD [SECONDS]
+    tests/bench/noise.py BUILD neighbours [ROUNDS [NAME]]      bad apps instead; see below
 
 One sends 16 MiB of JSON noise again and again, one asks and reads slowly, one floods the queue. A
 well-behaved visitor of another Space is measured three times: in a quiet moment, beside a program
@@ -15,11 +16,13 @@ import multiprocessing
 import os
 import re
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Daemon, load  # noqa: E402
+from harness import Daemon, load, median  # noqa: E402
 
 VICTIM = "/app/bench/victim"
 JOIN = f"{VICTIM}/gradio_api/queue/join"
@@ -154,5 +157,111 @@ def measure(build, seconds=5):
         daemon.stop()
 
 
+# --- bad neighbours: hostile apps instead of hostile visitors --------------------------------------------
+
+APP = """import os, threading, time
+import gradio as gr
+
+def bad():
+%s
+
+threading.Thread(target=bad, daemon=True).start()
+gr.Interface(lambda x: x, "text", "text").launch()
+"""
+FORK_BOMB = """
+    def bomb():
+        while True:
+            try:
+                if os.fork() == 0:
+                    continue
+            except OSError:
+                pass
+    if os.fork() == 0:
+        bomb()
+"""
+MEMORY_HOG = """
+    import mmap
+    if os.fork() == 0:
+        while True:
+            hog = mmap.mmap(-1, 200 << 20)
+            for at in range(0, len(hog), 4096):
+                hog[at] = 1
+            hog.close()
+"""
+DISK_FILL = """
+    if os.fork() == 0:
+        piece = b"x" * (1 << 20)
+        while True:
+            for folder in ("/tmp", "/run/files/o"):
+                path = folder + "/fill"
+                try:
+                    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                    for _ in range(300):
+                        os.write(fd, piece)
+                    os.fsync(fd)
+                except OSError:
+                    pass
+                os.close(fd)
+                os.unlink(path)
+"""
+LOG_FLOOD = """
+    line = b"y" * 200 + b"\\n"
+    while True:
+        os.write(1, line * 300)
+"""
+NEIGHBOURS = {"fork bomb": FORK_BOMB, "memory hog": MEMORY_HOG, "disk fill": DISK_FILL, "log flood": LOG_FLOOD}
+
+
+def ask(daemon, method, path):
+    connection = http.client.HTTPConnection(daemon.host, int(daemon.port), timeout=60)
+    connection.request(method, path, headers={"Authorization": "Bearer " + daemon.env["SPACES_TOKEN"]})
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    connection.close()
+    return body
+
+
+def reach(daemon, name, stage):
+    while ask(daemon, "GET", f"/api/spaces/{name}/runtime?wait={stage}")["stage"] != stage:
+        pass
+
+
+def neighbours(build, rounds=5, seconds=3, only=None):
+    """A quiet moment, then each bad neighbour, again and again: medians of what bench/other sees."""
+    chosen = {name: text for name, text in NEIGHBOURS.items() if not only or only in name}
+    seen = {name: [] for name in ("quiet", *chosen)}
+    daemon = Daemon(build, "--set", "space.memory=512M", "--set", "space.cpu=1000")
+    try:
+        daemon.deploy("echo", "bench/other")
+        for name, text in chosen.items():
+            space = "bench/" + name.replace(" ", "-")
+            with tempfile.TemporaryDirectory(prefix="spacesd-bad-") as folder:
+                with open(folder + "/app.py", "w", encoding="utf-8") as file:
+                    file.write(APP % text)
+                with open(folder + "/README.md", "w", encoding="utf-8") as file:
+                    file.write("---\nsdk: gradio\n---\n")
+                subprocess.run([f"{build}/spaces", "deploy", folder, space, "--wait"], env=daemon.env, check=True,
+                               stdout=subprocess.DEVNULL)
+            ask(daemon, "POST", f"/api/spaces/{space}/pause")
+        load(build, "sse", daemon, "bench/other", 1, 1)  # warm
+        for _ in range(rounds):
+            seen["quiet"].append(load(build, "sse", daemon, "bench/other", 1, seconds))
+            for name in chosen:
+                space = "bench/" + name.replace(" ", "-")
+                ask(daemon, "POST", f"/api/spaces/{space}/restart")
+                reach(daemon, space, "RUNNING")
+                seen[name].append(load(build, "sse", daemon, "bench/other", 1, seconds))
+                ask(daemon, "POST", f"/api/spaces/{space}/pause")
+                reach(daemon, space, "PAUSED")
+    finally:
+        daemon.stop()
+    return {name: {key: median([r[key] for r in rows]) for key in ("ev_per_s", "p50_ms", "p99_ms")}
+            for name, rows in seen.items()}
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5)))
+    if len(sys.argv) > 2 and sys.argv[2] == "neighbours":
+        print(json.dumps(neighbours(sys.argv[1], int(sys.argv[3]) if len(sys.argv) > 3 else 5,
+                                    only=sys.argv[4] if len(sys.argv) > 4 else None), indent=1))
+    else:
+        print(json.dumps(measure(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5)))
