@@ -49,7 +49,8 @@ def settle_in(folder):
     subprocess.run(["mount", "--bind", folder, "/tmp"], check=True)
     # The real host's named namespaces come and go, and take their mounts out of every mount namespace.
     if os.path.isdir("/run/netns"):
-        subprocess.run("umount -l /run/netns/* /run/netns 2>/dev/null; mount -t tmpfs netns /run/netns", shell=True,
+        subprocess.run("umount -l /run/netns/* /run/netns 2>/dev/null; mount -t tmpfs netns /run/netns && "
+                       "mount --make-shared /run/netns", shell=True,
                        check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with open("/tmp/canary", "w", encoding="utf-8") as file:

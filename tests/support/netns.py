@@ -2,6 +2,7 @@
 that plays the internet with every address that an app must not reach. No packet leaves the machine."""
 
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -27,6 +28,11 @@ ALIASES = {"alias.test": "public.test", "evil-alias.test": "private.test"}
 
 def ip(*words):
     subprocess.run(["ip", *words], check=True)
+
+
+def can():
+    """Whether the tools are there."""
+    return all(shutil.which(tool) for tool in ("ip", "bridge", "nft", "nsenter", "sysctl"))
 
 
 class World:
@@ -82,8 +88,7 @@ class World:
 # --- the internet ---
 
 
-def serve_tcp():
-    server = socket.create_server(("0.0.0.0", 80), backlog=1024)
+def serve_tcp(server):
     held = []
     while True:
         c, peer = server.accept()
@@ -93,8 +98,7 @@ def serve_tcp():
             held.pop(0).close()
 
 
-def serve_tcp6():
-    server = socket.create_server(("fd00::9", 80), family=socket.AF_INET6)
+def serve_tcp6(server):
     while True:
         server.accept()[0].close()
 
@@ -128,19 +132,20 @@ def answer(data):
             data[12:end + 4] + b"".join(records))
 
 
-def serve_dns():
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind((DNS, 53))
+def serve_dns(s):
     while True:
         data, peer = s.recvfrom(2000)
         s.sendto(answer(data), peer)
 
 
 def main():
-    for each in (serve_tcp, serve_tcp6, serve_dns):
-        threading.Thread(target=each, daemon=True).start()
-    for probe in ("127.0.0.1",):
-        socket.create_connection((probe, 80), timeout=10).close()
+    names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    names.bind((DNS, 53))
+    for serve, server in (
+            (serve_tcp, socket.create_server(("0.0.0.0", 80), backlog=1024)),
+            (serve_tcp6, socket.create_server(("fd00::9", 80), family=socket.AF_INET6)),
+            (serve_dns, names)):
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
     print("ready", flush=True)
     sys.stdin.read()
     os._exit(0)
