@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "base/buf.h"
 #include "runtime/config.h"
 #include "runtime/crash.h"
@@ -201,6 +202,7 @@ int main(int argc, char **argv)
     if (supervise)
         sp_supervise();
     sp_crash_install();
+    sp_slice_set(SP_SLICE_DAEMON_US);
     code = serve(config);
     sp_config_free(config);
     return code;

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/slice.h"
 #include "sandbox/ctl.h"
 #include "sandbox/init.h"
 #include "sandbox/landlock.h"
@@ -182,8 +183,10 @@ static int give_up(const struct sp_init_plan *plan, const struct sp_init_order *
     sp_privs_new_keyring();
     sp_privs_reset_signals();
     (void)umask(022);
+    sp_slice_set(SP_SLICE_APP_US);
     r = keep_only_ctl(plan->ctl, err);
-    /* After that: the launcher's descriptors of all sandboxes may be more than this one is given. */
+    /* After that: the launcher's descriptors of all sandboxes may be more than this one is given.
+     */
     sp_privs_rlimits(&order->limits);
     mark(plan, "descriptors");
     /* While we may still look into folders that are the app's alone. */

@@ -21,6 +21,7 @@
 #define RING_LINES     200
 #define RING_BYTES     ((size_t)256 * 1024)
 #define RATE_WINDOW_MS 1000
+#define PAUSE_MS       5 /* between looks at the output of an app that is above its rate */
 #define NOTE_MARK      "===== "
 #define CUT_MARK       " [cut]"
 
@@ -59,6 +60,8 @@ struct pipe {
     struct sp_list node;
     struct sp_applog *log;
     uv_poll_t poll;
+    uv_timer_t pause; /* ticks while we do not listen */
+    unsigned open_handles;
     int fd;
     char *line; /* the beginning of a line whose end has not come; line_max bytes */
     size_t line_len;
@@ -320,6 +323,8 @@ static void on_pipe_closed(uv_handle_t *handle)
     struct pipe *pipe = handle->data;
     struct sp_applog *log = pipe->log;
 
+    if (--pipe->open_handles > 0)
+        return;
     sp_auto_fd(&pipe->fd);
     free(pipe->line);
     free(pipe);
@@ -338,6 +343,26 @@ static void close_pipe(struct pipe *pipe)
     sp_list_remove(&pipe->node);
     (void)uv_poll_stop(&pipe->poll);
     uv_close((uv_handle_t *)&pipe->poll, on_pipe_closed);
+    uv_close((uv_handle_t *)&pipe->pause, on_pipe_closed);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct pipe *pipe = timer->data;
+
+    (void)uv_poll_start(&pipe->poll, UV_READABLE, on_readable);
+}
+
+/*
+ * What is above the rate is thrown away, so nobody is served by taking it as fast as the app can
+ * write: that would cost a processor on both sides. The pipe fills up, and the app waits.
+ */
+static void rest(struct pipe *pipe)
+{
+    (void)uv_poll_stop(&pipe->poll);
+    (void)uv_timer_start(&pipe->pause, on_pause_over, PAUSE_MS, 0);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -355,6 +380,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     if (status < 0 || n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         close_pipe(pipe);
+    else if (!rate_left(pipe->log))
+        rest(pipe);
     applog_file_flush(&pipe->log->file);
 }
 
@@ -373,9 +400,11 @@ int sp_applog_take_pipe(struct sp_applog *log, int take_fd, struct sp_error *err
         free(pipe);
         return sp_error_set(err, SP_ERR_INTERNAL, r, "read an app's output");
     }
+    (void)uv_timer_init(log->loop, &pipe->pause);
+    pipe->open_handles = 2;
     pipe->log = log;
     pipe->fd = SP_TAKE_FD(fd);
-    pipe->poll.data = pipe;
+    pipe->poll.data = pipe->pause.data = pipe;
     log->open_handles++;
     sp_list_append(&log->pipes, &pipe->node);
     r = uv_poll_start(&pipe->poll, UV_READABLE, on_readable);
