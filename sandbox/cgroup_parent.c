@@ -87,13 +87,13 @@ static void make_room(const struct sp_cgroup_host *host)
 static int pass_on(const struct sp_cgroup_host *host, const char *name, struct sp_error *err)
 {
     static const struct {
-        enum sp_cgroup_tree tree;
         const char *word;
+        enum sp_cgroup_tree tree;
         bool required;
-    } controllers[] = {{SP_CGROUP_CPU, "+cpu", true},
-                       {SP_CGROUP_MEMORY, "+memory", true},
-                       {SP_CGROUP_PIDS, "+pids", true},
-                       {SP_CGROUP_IO, "+io", false}};
+    } controllers[] = {{"+cpu", SP_CGROUP_CPU, true},
+                       {"+memory", SP_CGROUP_MEMORY, true},
+                       {"+pids", SP_CGROUP_PIDS, true},
+                       {"+io", SP_CGROUP_IO, false}};
     char path[SP_CGROUP_PATH];
 
     for (size_t i = 0; i < SP_LEN(controllers); i++) {

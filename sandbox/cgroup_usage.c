@@ -62,9 +62,9 @@ static uint64_t number_at(const char *p)
 /* "" when it cannot be read. */
 static void read_text(const struct sp_cgroup *group, int which, char *ret, size_t size)
 {
-    ssize_t n = group->usage_fd[which] < 0 ? -1 : pread(group->usage_fd[which], ret, size - 1, 0);
-
-    ret[n > 0 ? n : 0] = '\0';
+    memset(ret, 0, size);
+    if (group->usage_fd[which] >= 0 && pread(group->usage_fd[which], ret, size - 1, 0) < 0)
+        ret[0] = '\0';
 }
 
 /* A file of one number, or the number behind `word` at the start of a line. */

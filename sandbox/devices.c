@@ -190,7 +190,7 @@ static int write_rules(const struct sp_cgroup_host *host, const struct sp_cgroup
 {
     char allow[SP_CGROUP_PATH], deny[SP_CGROUP_PATH], list[SP_CGROUP_PATH], line[48];
     SP_AUTO_FREE char *text = NULL;
-    size_t len, lines = 0;
+    size_t len = 0, lines = 0;
     int r;
 
     sp_cgroup_path(host, SP_CGROUP_DEVICES, group->name, "devices.deny", deny);

@@ -88,7 +88,7 @@ int sp_network_parse_proxy(const char *text, uint32_t *ret, uint16_t *ret_port,
     const char *colon;
     uint64_t port;
 
-    if (sp_slice_starts(sp_slice_str(text), "http://"))
+    if (strncmp(text, "http://", strlen("http://")) == 0)
         text += strlen("http://");
     colon = strchr(text, ':');
     if (!colon || colon - text >= SP_INET_TEXT)
