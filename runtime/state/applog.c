@@ -21,7 +21,8 @@
 #define RING_LINES     200
 #define RING_BYTES     ((size_t)256 * 1024)
 #define RATE_WINDOW_MS 1000
-#define PAUSE_MS       5 /* between looks at the output of an app that is above its rate */
+#define PAUSE_MS       2 /* between looks at the output of an app that is above its rate */
+#define PIPE_BYTES     (READ_SIZE * READS_A_TURN) /* what gathers meanwhile */
 #define NOTE_MARK      "===== "
 #define CUT_MARK       " [cut]"
 
@@ -404,6 +405,7 @@ int sp_applog_take_pipe(struct sp_applog *log, int take_fd, struct sp_error *err
     pipe->open_handles = 2;
     pipe->log = log;
     pipe->fd = SP_TAKE_FD(fd);
+    (void)fcntl(pipe->fd, F_SETPIPE_SZ, (int)PIPE_BYTES); /* refused: it is small, and works */
     pipe->poll.data = pipe->pause.data = pipe;
     log->open_handles++;
     sp_list_append(&log->pipes, &pipe->node);

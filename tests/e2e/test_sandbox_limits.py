@@ -107,14 +107,15 @@ class Exact(Case):
             with self.subTest(millis):
                 box = self.l.sandbox(cpu=millis)
                 worker = self.start("burn", box)
-                first, began = self.l.ask(launch.USAGE, sandbox=box).usage, time.monotonic()
-                time.sleep(2.5)  # a rate is measured, not an event
-                second, ended = self.l.ask(launch.USAGE, sandbox=box).usage, time.monotonic()
-                rate = (second.cpu_ns - first.cpu_ns) / 1e9 / (ended - began)
-                self.assertLess(rate, millis / 1000 * 1.05)
-                periods = second.throttled_ns - first.throttled_ns
-                if periods:  # the quota held it, not a machine that is busy with other things
-                    self.assertGreater(rate, millis / 1000 * (0.95 if os.getloadavg()[0] < 4 else 0.5))
+                # Never more; as much in one of some tries, for a busy machine may take from it.
+                rates = []
+                while not rates or max(rates) <= millis / 1000 * 0.95 and len(rates) < 6:
+                    first, began = self.l.ask(launch.USAGE, sandbox=box).usage, time.monotonic()
+                    time.sleep(2.5)  # a rate is measured, not an event
+                    second, ended = self.l.ask(launch.USAGE, sandbox=box).usage, time.monotonic()
+                    rates.append((second.cpu_ns - first.cpu_ns) / 1e9 / (ended - began))
+                    self.assertLess(rates[-1], millis / 1000 * 1.05)
+                self.assertGreater(max(rates), millis / 1000 * 0.95, rates)
                 self.l.stop(box, grace_ms=0)
                 self.l.event(launch.WORKER_EXITED, worker=worker)
 

@@ -95,6 +95,7 @@ class Launcher:
 
     def start(self):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(DEADLINE)  # a launcher that takes nothing is a failure, not a pause
         self.sock = ours
         self.process = subprocess.Popen(
             self.wrap + [os.path.join(BUILD, "spaces-launcher"), "--socket-fd", str(theirs.fileno()),
