@@ -56,9 +56,11 @@ static int open_or_make(const struct sp_launcher *l, int dirfd, const char *name
         return r;
     if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make '%.120s'", name);
-    /* Not following: if the daemon put a link there meanwhile, the link changes hands. */
-    (void)fchownat(dirfd, name, l->daemon_uid, l->daemon_gid, AT_SYMLINK_NOFOLLOW);
-    return open_folder(dirfd, name, ret_fd, err);
+    r = open_folder(dirfd, name, ret_fd, err);
+    /* By descriptor: the daemon may have put an image of root's under this name meanwhile. */
+    if (r == 0)
+        (void)fchownat(*ret_fd, "", l->daemon_uid, l->daemon_gid, AT_EMPTY_PATH);
+    return r;
 }
 
 int sp_state_folder(const struct sp_launcher *l, const char *name, int *ret_fd,

@@ -3,10 +3,12 @@
 The launcher is driven directly. After each test no loop device, mount, process or group is left.
 """
 
+import contextlib
 import glob
 import os
 import signal
 import sys
+import threading
 import time
 import unittest
 
@@ -258,6 +260,33 @@ class Hostile(Case):
         os.symlink("elsewhere", os.path.join(self.l.state, "data"))
         self.refused(data=SIZE)
         self.assertEqual(os.listdir(os.path.join(self.l.state, "elsewhere")), [])
+
+    def test_an_image_that_is_moved_under_a_folders_name_keeps_its_owner(self):
+        folder = os.path.join(self.l.state, "files", "%016x" % 7)
+        image, name = os.path.join(self.l.state, "files", "image"), os.path.join(folder, "o")
+        os.makedirs(folder)
+        with open(image, "wb"):
+            os.chmod(image, 0o600)
+        over = threading.Event()
+
+        def move():
+            while not over.is_set():
+                for pair in ((image, name), (name, image)):
+                    with contextlib.suppress(OSError):
+                        os.rename(*pair)
+        mover = threading.Thread(target=move)
+        mover.start()
+        try:
+            for _ in range(60):
+                with contextlib.suppress(RuntimeError):
+                    self.l.stop(self.l.sandbox(), grace_ms=0)
+                with contextlib.suppress(OSError):
+                    os.rmdir(name)
+        finally:
+            over.set()
+            mover.join()
+        owner = [os.stat(path).st_uid for path in (image, name) if os.path.isfile(path)]
+        self.assertEqual(owner, [0])
 
     def test_sizes_out_of_range_are_refused(self):
         self.assertIn("at least 16 MiB", self.refused(data=MIB))
