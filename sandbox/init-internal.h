@@ -78,9 +78,11 @@ bool sp_zygote_on_readable(struct init *init);
 void sp_zygote_lost(struct init *init);
 /* Ends a zygote that is late with a fork. */
 void sp_zygote_on_time(struct init *init, uint64_t now);
+/* A fork is on its way: nobody would know it from a leftover, so nothing of the kind is swept. */
+bool sp_zygote_is_forking(const struct init *init);
 /*
  * True when no process is left that came from the zygote and that neither it nor a living fork
- * answers for. False while a fork is on its way: nobody would know it from a leftover.
+ * answers for. Not while one is forking.
  */
 bool sp_zygote_sweep(struct init *init, gid_t tag);
 

@@ -82,8 +82,12 @@ static bool is_alone(const struct init *init, const struct worker *worker)
 /* True when nothing that carries the worker's tag lives. */
 static bool sweep(struct init *init, struct worker *worker)
 {
+    bool is_kin = worker->is_zygote || worker->is_fork;
+
     if (init->childless)
         return true;
+    if (is_kin && sp_zygote_is_forking(init))
+        return false; /* waits, and has not tried in vain */
     /* The only worker: all there is came from it. Also when tags alone do not get to the end. */
     if (is_alone(init, worker) || worker->sweeps++ > SWEEPS_MAX) {
         kill_all(init, SIGKILL);
@@ -91,8 +95,7 @@ static bool sweep(struct init *init, struct worker *worker)
     }
     if (worker->pid > 0)
         return false;
-    return worker->is_zygote || worker->is_fork ? sp_zygote_sweep(init, worker->tag)
-                                                : sp_walk_kill_tagged(worker->tag) == 0;
+    return is_kin ? sp_zygote_sweep(init, worker->tag) : sp_walk_kill_tagged(worker->tag) == 0;
 }
 
 void sp_init_start_sweep(struct worker *worker)

@@ -234,6 +234,14 @@ void sp_zygote_on_time(struct init *init, uint64_t now)
     }
 }
 
+bool sp_zygote_is_forking(const struct init *init)
+{
+    for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++)
+        if (init->workers[i].state == WORKER_FORKING)
+            return true; /* bounded: see FORK_MAX_MS */
+    return false;
+}
+
 bool sp_zygote_sweep(struct init *init, gid_t tag)
 {
     pid_t keepers[SP_INIT_WORKERS_MAX];
@@ -242,8 +250,6 @@ bool sp_zygote_sweep(struct init *init, gid_t tag)
     for (size_t i = 0; i < SP_INIT_WORKERS_MAX; i++) {
         const struct worker *worker = &init->workers[i];
 
-        if (worker->state == WORKER_FORKING)
-            return false; /* bounded: see FORK_MAX_MS */
         if (is_living(worker) && worker->pid > 0 && worker->tag == tag)
             keepers[n++] = worker->pid;
     }

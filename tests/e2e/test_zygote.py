@@ -304,6 +304,27 @@ class Hostile(Case):
     def test_a_zygote_that_never_answers_is_ended_after_two_seconds(self):
         self.assert_contained("time.sleep(99)", "did not fork in time")
 
+    def test_a_slow_fork_beside_the_end_of_another_ends_nobody(self):
+        slow = ("pid = os.fork()\n"
+                "if pid == 0:\n"
+                "    if os.fork(): os._exit(0)\n"
+                "    while os.getppid() != 1: pass\n"
+                "    c.send(b'forked %d' % n); time.sleep(99)\n"
+                "os.waitpid(pid, 0)")
+        box, _ = self.hostile("if n == 2001: time.sleep(1.4)\n" + slow)
+        null = os.open("/dev/null", os.O_RDWR)
+        self.addCleanup(os.close, null)
+        order = self.l.worker_body([PYTHON], [], launch.FORK)
+
+        def fork(worker):
+            return self.l.send(launch.WORKER_START, body=order, sandbox=box, worker=worker, fds=[null, null])
+        self.assertEqual(self.l.answer(fork(2000)).kind, launch.OK)
+        seq = fork(2001)
+        self.l.ask(launch.WORKER_STOP, body=b"\0\0\0\0", sandbox=box, worker=2000)
+        self.assertEqual(self.l.answer(seq).kind, launch.OK)
+        self.l.event(launch.WORKER_EXITED, worker=2000)
+        self.assertEqual(self.l.answer(fork(2002)).kind, launch.OK)
+
     def test_a_zygote_that_answers_for_others_is_ended(self):
         self.assert_contained("c.send(b'forked 1')", "ended before it forked")
 
