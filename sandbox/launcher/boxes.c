@@ -103,6 +103,7 @@ static void try_remove(struct sp_launcher *l, struct sp_box *box)
         box->deadline_ms = 0;
         return;
     }
+    sp_watch_end(l, box);
     if (sp_cgroup_remove(&l->groups, &box->cgroup) < 0) {
         sp_cgroup_kill(&l->groups, &box->cgroup);
         if (now - box->began_ns / 1000000 > REMOVE_WARN_MS) {
@@ -196,7 +197,7 @@ static bool may_start(struct sp_launcher *l, const struct sp_launch_msg *msg, st
         (void)sp_error_set(err, SP_ERR_CONFLICT, 0, "there is a sandbox of this id");
         return false;
     }
-    if (l->n_boxes >= SP_BOXES_MAX && !l->pool.count) {
+    if (l->n_boxes >= SP_BOXES_MAX && !sp_pool_has_one(l)) {
         (void)sp_error_set(err, SP_ERR_LIMIT, 0, "there are %d sandboxes already", SP_BOXES_MAX);
         return false;
     }
@@ -453,8 +454,11 @@ static void worker_answered(struct sp_launcher *l, struct sp_box *box, const str
         worker->start_seq = 0;
         return;
     }
+    /* Before the answer: a memory limit that ended it must not end, or mark, the next one. */
+    sp_watch_memory(l, box);
     sp_spacesd_failed(l, worker->start_seq, box->id, worker->id, (uint32_t)msg->status, msg->text);
     memset(worker, 0, sizeof(*worker));
+    box->ended_by_oom = box->ended_by_oom && has_workers(box);
 }
 
 /* --- events --- */
@@ -533,8 +537,10 @@ void sp_box_on_ctl(struct sp_launcher *l, struct sp_box *box)
     size_t n_fds;
     int r;
 
-    while ((r = sp_ctl_recv(box->ctl, &msg, fds, &n_fds)) > 0)
-        on_message(l, box, &msg);
+    /* A reset: it has ended with an order unread, and what it said last is still to come. */
+    while ((r = sp_ctl_recv(box->ctl, &msg, fds, &n_fds)) > 0 || r == -ECONNRESET)
+        if (r > 0)
+            on_message(l, box, &msg);
     if (r == 0 || (r < 0 && r != -EAGAIN))
         sp_auto_fd(&box->ctl), box->ctl = -1; /* pid 1 is ending; its pidfd says when */
 }

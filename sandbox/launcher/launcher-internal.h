@@ -178,6 +178,8 @@ void sp_box_ready(struct sp_launcher *l, struct sp_box *box, const char *times);
 int sp_watch_init(struct sp_launcher *l, struct sp_error *err);
 void sp_watch_add(struct sp_launcher *l, struct sp_box *box);
 void sp_watch_start(struct sp_box *box);
+/* No later than its group: the kernel keeps a watch on a file of a group that is gone. */
+void sp_watch_end(struct sp_launcher *l, struct sp_box *box);
 /* A limit file has changed; the memory limit of some version 1 group was reached. */
 void sp_watch_on_inotify(struct sp_launcher *l);
 void sp_watch_on_oom(struct sp_launcher *l);

@@ -341,25 +341,33 @@ static size_t fill_polls(const struct sp_launcher *l, struct pollfd *polls)
     return n;
 }
 
-static void dispatch(struct sp_launcher *l, const struct pollfd *polls)
+static void on_box(struct sp_launcher *l, struct sp_box *box, const struct pollfd *its)
 {
-    const struct pollfd *at = polls + POLL_BOXES, *daemon = polls + POLL_DAEMON;
+    if (its[0].revents && box->ctl >= 0)
+        sp_box_on_ctl(l, box);
+    if (its[2].revents)
+        sp_box_on_data(l, box);
+    if (its[1].revents)
+        sp_box_on_exit(l, box);
+}
+
+static void dispatch(struct sp_launcher *l, const struct pollfd *polls, size_t n)
+{
+    const struct pollfd *at = polls + POLL_BOXES, *end = polls + n, *daemon = polls + POLL_DAEMON;
 
     if (polls[POLL_LIMITS].revents)
         sp_watch_on_inotify(l);
     if (polls[POLL_OOM].revents)
         sp_watch_on_oom(l);
-    /* Ends before requests: a stop never waits behind a start. New boxes go to the list's end. */
+    /*
+     * Ends before requests: a stop never waits behind a start. New boxes go to the list's end, and
+     * one that is made in here, for a start's second attempt, was not polled.
+     */
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
-        bool said = at[0].revents != 0, ended = at[1].revents != 0, fetched = at[2].revents != 0;
-
+        if (at == end)
+            break;
+        on_box(l, box, at); /* may free it */
         at += 3;
-        if (said && box->ctl >= 0)
-            sp_box_on_ctl(l, box);
-        if (fetched)
-            sp_box_on_data(l, box);
-        if (ended)
-            sp_box_on_exit(l, box); /* may free it */
     }
     if (polls[POLL_NETWORK].revents && l->network.sock >= 0)
         sp_launcher_network_read(l);
@@ -376,7 +384,7 @@ static void turn(struct sp_launcher *l, int timeout)
 
     if (poll(polls, n, timeout) < 0)
         return;
-    dispatch(l, polls);
+    dispatch(l, polls, n);
     run_deadlines(l);
     sp_pool_fill(l);
     sp_gpus_turn(l);

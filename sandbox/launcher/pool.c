@@ -32,13 +32,27 @@ void sp_pool_start(struct sp_launcher *l)
     l->pool.fill_at_ms = sp_clock_mono_ms();
 }
 
+/* One that is being killed, or has said that it failed, is none any more. */
+static bool is_fit(const struct sp_box *box)
+{
+    return box->is_spare && box->state <= SP_BOX_WAITING && !box->fail_text[0];
+}
+
+bool sp_pool_has_one(struct sp_launcher *l)
+{
+    SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
+        if (is_fit(box))
+            return true;
+    return false;
+}
+
 /* New boxes go to the end of the list: the first that waits is the oldest. */
 struct sp_box *sp_pool_take(struct sp_launcher *l)
 {
     struct sp_box *best = NULL;
 
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list)
-        if (box->is_spare && (!best || box->state == SP_BOX_WAITING)) {
+        if (is_fit(box) && (!best || box->state == SP_BOX_WAITING)) {
             best = box;
             if (box->state == SP_BOX_WAITING)
                 break;

@@ -8,6 +8,7 @@
 #ifndef SP_SANDBOX_LAUNCHER_POOL_H
 #define SP_SANDBOX_LAUNCHER_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct sp_box;
@@ -25,6 +26,7 @@ struct sp_pool {
 /* Fills from now on. */
 void sp_pool_start(struct sp_launcher *l);
 
+bool sp_pool_has_one(struct sp_launcher *l);
 /* A spare for a start, the readiest there is; NULL when there is none. It is no spare any more. */
 struct sp_box *sp_pool_take(struct sp_launcher *l);
 

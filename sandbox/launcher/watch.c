@@ -45,6 +45,15 @@ void sp_watch_add(struct sp_launcher *l, struct sp_box *box)
             sp_cgroup_watch(&l->groups, &box->cgroup, SP_LAUNCH_LIMIT_MEMORY, l->inotify);
 }
 
+void sp_watch_end(struct sp_launcher *l, struct sp_box *box)
+{
+    if (box->watch_pids >= 0)
+        (void)inotify_rm_watch(l->inotify, box->watch_pids);
+    if (box->watch_memory >= 0)
+        (void)inotify_rm_watch(l->inotify, box->watch_memory);
+    box->watch_pids = box->watch_memory = -1;
+}
+
 void sp_watch_start(struct sp_box *box)
 {
     box->watch_at_ms = box->cgroup.exists ? sp_clock_mono_ms() + WATCH_MS : 0;

@@ -209,6 +209,21 @@ class Events(Case):
         exited, text = self.l.run(box, ["/bin/cat", "/run/space/state/kept"])
         self.assertEqual((exited.status, exited.oom, text), (0, False, "kept"))
 
+    def test_an_exit_after_a_start_that_memory_has_ended_is_not_called_out_of_memory(self):
+        box = self.l.sandbox(memory=64 * MIB)
+        with self.assertRaises(RuntimeError):
+            self.l.worker(box, [PYTHON, APP, "hog"], how=launch.ZYGOTE)
+        exited, _ = self.l.run(box, ["/bin/sh", "-c", "exit 3"])
+        self.assertEqual((exited.status, exited.oom), (3, False))
+
+    def test_nothing_of_a_sandbox_stays_watched(self):
+        def watched():
+            folder = "/proc/%d/fdinfo/" % self.l.process.pid
+            return sum(open(folder + name).read().count("inotify wd:") for name in os.listdir(folder))
+        for _ in range(10):
+            self.l.stop(self.l.sandbox(), grace_ms=0)
+        self.assertLess(watched(), 8, "two sandboxes, one of them ended, and no more")
+
     def test_an_exit_after_another_ones_death_is_not_called_out_of_memory(self):
         box = self.l.sandbox(memory=64 * MIB)
         self.assertTrue(self.l.run(box, [PYTHON, APP, "hog"])[0].oom)
