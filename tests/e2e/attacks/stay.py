@@ -29,11 +29,11 @@ elif kind == "stubborn":
     print("stubborn", flush=True)
     time.sleep(600)
 elif kind == "polite":
-    def leave(*_):
-        os._exit(7)  # not print: the signal may come in the middle of one
-    signal.signal(signal.SIGTERM, leave)
+    # No handler: one that comes between Python's last look and the sleep would wait for its end.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     print("polite", flush=True)
-    time.sleep(600)
+    signal.sigwait({signal.SIGTERM})
+    os._exit(7)
 elif kind == "sleep":
     print("sleeping", flush=True)
     time.sleep(600)
