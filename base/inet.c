@@ -13,6 +13,7 @@ const struct sp_inet_range sp_inet_not_public[] = {
     {NET(10, 0, 0, 0), 8, "private, the Spaces themselves included"},
     {NET(100, 64, 0, 0), 10, "carrier networks; metadata of some clouds"},
     {NET(127, 0, 0, 0), 8, "loopback"},
+    {NET(168, 63, 129, 16), 32, "metadata of Azure"},
     {NET(169, 254, 0, 0), 16, "link-local; metadata of most clouds"},
     {NET(172, 16, 0, 0), 12, "private"},
     {NET(192, 0, 0, 0), 24, "protocol assignments"},

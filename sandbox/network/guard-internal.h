@@ -11,7 +11,8 @@
 #include "sandbox/network/network.h"
 
 #define SP_GUARD_BOXES_MAX  512
-#define SP_GUARD_OPENED_MAX 64 /* addresses that one listed sandbox has open; the oldest goes */
+#define SP_GUARD_AGAIN_MS   1000 /* from the end of a resolver to the next one */
+#define SP_GUARD_OPENED_MAX 64   /* addresses that one listed sandbox has open; the oldest goes */
 
 struct sp_guard_box {
     uint64_t id; /* 0 = free */
@@ -62,7 +63,9 @@ void sp_guard_tell_resolver(struct sp_guard *guard, const struct sp_guard_box *b
 /* False when it has ended. */
 bool sp_guard_read_resolver(struct sp_guard *guard);
 
-/* guard.c: the loop; never returns. */
+/* guard.c: room to send a message about every sandbox to who reads none yet. */
+void sp_guard_make_room(int sock, size_t message_bytes);
+/* The loop; never returns. */
 void sp_guard_run(struct sp_guard *guard) __attribute__((noreturn));
 
 #endif

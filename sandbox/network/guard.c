@@ -16,7 +16,13 @@
 #include "sandbox/packet.h"
 #include "sandbox/privs.h"
 
-#define RESOLVER_AGAIN_MS 1000
+void sp_guard_make_room(int sock, size_t message_bytes)
+{
+    /* The kernel's own account of a message is up to twice as much and a few hundred bytes. */
+    int bytes = (int)(SP_GUARD_BOXES_MAX * (2 * message_bytes + 1024));
+
+    (void)setsockopt(sock, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+}
 
 static void answer(struct sp_guard *guard, enum sp_network_kind kind, uint64_t box,
                    const char *text)
@@ -85,15 +91,15 @@ static void look_after_resolver(struct sp_guard *guard, bool said)
     struct sp_error err = {0};
 
     if (said && guard->resolver >= 0 && !sp_guard_read_resolver(guard)) {
-        sp_log(SP_LOG_WARN, "network.resolver_ended", "again_ms=%d", RESOLVER_AGAIN_MS);
+        sp_log(SP_LOG_WARN, "network.resolver_ended", "again_ms=%d", SP_GUARD_AGAIN_MS);
         sp_guard_stop_resolver(guard);
-        guard->resolver_at_ms = sp_clock_mono_ms() + RESOLVER_AGAIN_MS;
+        guard->resolver_at_ms = sp_clock_mono_ms() + SP_GUARD_AGAIN_MS;
     }
     if (!guard->resolver_at_ms || sp_clock_mono_ms() < guard->resolver_at_ms)
         return;
     if (sp_guard_start_resolver(guard, &err) < 0) {
         sp_log(SP_LOG_ERROR, "network.resolver_failed", "err=%s", sp_log_quoted(err.msg));
-        guard->resolver_at_ms = sp_clock_mono_ms() + RESOLVER_AGAIN_MS;
+        guard->resolver_at_ms = sp_clock_mono_ms() + SP_GUARD_AGAIN_MS;
     }
 }
 
@@ -128,6 +134,7 @@ int sp_network_start(const struct sp_network_options *options, int *ret_sock, pi
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make the network's socket");
+    sp_guard_make_room(pair[0], sizeof(struct sp_network_msg));
     pid = fork();
     if (pid < 0) {
         (void)close(pair[0]);

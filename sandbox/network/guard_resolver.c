@@ -77,7 +77,6 @@ static _Noreturn void exec_resolver(const struct sp_guard *guard, int sock, cons
     int high_dns = fcntl(guard->dns, F_DUPFD_CLOEXEC, 10);
     int exe = fcntl(guard->resolver_exe, F_DUPFD_CLOEXEC, 10);
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)setpriority(PRIO_PROCESS, 0, 5);
     lower(RLIMIT_CORE, 0);
     lower(RLIMIT_NOFILE, 300);
@@ -87,7 +86,8 @@ static _Noreturn void exec_resolver(const struct sp_guard *guard, int sock, cons
         dup2(high_dns, SP_RESOLVER_DNS) == SP_RESOLVER_DNS && close_range(5, 9, 0) == 0 &&
         close_range(10, ~0u, CLOSE_RANGE_CLOEXEC) == 0 && chdir("/") == 0 &&
         setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-        setresuid(NOBODY, NOBODY, NOBODY) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+        setresuid(NOBODY, NOBODY, NOBODY) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0) /* a change of ids takes it away */
         (void)execveat(exe, "", (char *const *)argv, (char *const *)env, AT_EMPTY_PATH);
     sp_log(SP_LOG_ERROR, "network.resolver_exec", "program=%s errno=%d", guard->options->resolver,
            errno);
@@ -108,6 +108,7 @@ int sp_guard_start_resolver(struct sp_guard *guard, struct sp_error *err)
                             guard->options->resolver);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make the resolver's socket");
+    sp_guard_make_room(pair[0], sizeof(struct sp_resolver_msg));
     guard->resolver_pid = fork();
     if (guard->resolver_pid == 0)
         exec_resolver(guard, pair[1], servers);
@@ -144,7 +145,7 @@ static void tell(struct sp_guard *guard, const struct sp_resolver_msg *msg)
         return;
     sp_log(SP_LOG_WARN, "network.resolver_stuck", "errno=%d", errno);
     sp_guard_stop_resolver(guard);
-    guard->resolver_at_ms = sp_clock_mono_ms();
+    guard->resolver_at_ms = sp_clock_mono_ms() + SP_GUARD_AGAIN_MS;
 }
 
 void sp_guard_tell_resolver(struct sp_guard *guard, const struct sp_guard_box *box, bool forget)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -344,6 +345,36 @@ tries("dhcp", dhcp)
         while self.table(box, RESOLVE, "public.test")["public.test"] != netns.PUBLIC:
             self.assertLess(time.monotonic(), deadline)
         self.assertNotIn(pid, self.processes("spaces-resolver"))
+
+    def test_a_resolver_that_no_longer_listens_ends_with_the_launcher_and_frees_the_port(self):
+        self.outbound()
+        (pid,) = self.processes("spaces-resolver")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            os.kill(self.l.process.pid, 9)
+            self.l.process.wait()
+            self.l.sock.close()
+            self.l.start()
+            self.l.hello()
+            self.assertEqual(set(self.reach(self.outbound(), "public.test/80").values()),
+                             {"hello " + netns.HOST})
+            self.assertNotIn(pid, self.processes("spaces-resolver"))
+        finally:
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+
+    def test_a_resolver_comes_back_to_more_sandboxes_than_a_socket_holds_messages_about(self):
+        boxes = [self.listed("public.test", space=i + 1, memory=16 << 20, layer=1 << 20)
+                 for i in range(110)]
+        (pid,) = self.processes("spaces-resolver")
+        os.kill(pid, 9)
+        deadline = time.monotonic() + 30
+        while self.table(boxes[-1], RESOLVE, "public.test")["public.test"] != netns.PUBLIC:
+            self.assertLess(time.monotonic(), deadline)
+        for box in boxes:
+            self.l.stop(box)
 
     def processes(self, name):
         found = []
