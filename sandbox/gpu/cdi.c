@@ -42,8 +42,8 @@ static void add_mount(const json_t *item, struct sp_gpu_list *list)
     const char *host = "", *inside = "";
 
     if (json_is_object(item) && sp_json_get_str(item, "hostPath", &host, NULL) == 0 &&
-        sp_json_get_str(item, "containerPath", &inside, NULL) == 0 && host[0] == '/' &&
-        inside[0] == '/')
+        sp_json_get_str(item, "containerPath", &inside, NULL) == 0 &&
+        sp_gpu_mount_may(host, inside))
         (void)sp_gpu_list_add_mount(list, host, inside);
 }
 
@@ -54,10 +54,12 @@ static void add_env(const json_t *item, struct sp_gpu_slot *slot)
     char name[64];
 
     if (!equals || equals == text || (size_t)(equals - text) >= sizeof(name) ||
-        strncmp(text, "LD_", 3) == 0 || strncmp(text, "PATH=", 5) == 0)
+        strncmp(text, "LD_", 3) == 0 || !sp_gpu_env_may(text) || strncmp(text, "PATH=", 5) == 0)
         return;
     (void)snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
-    if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(name))
+    /* As strict as the text form that the launcher reads. */
+    if ((name[0] < '0' || name[0] > '9') &&
+        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(name))
         (void)sp_gpu_slot_add_env(slot, name, equals + 1);
 }
 

@@ -117,6 +117,11 @@ void sp_gpu_list_print(const struct sp_gpu_list *list, struct sp_buf *out);
 int sp_gpu_usage_parse(struct sp_slice text, struct sp_gpu_usage *ret, struct sp_error *err);
 void sp_gpu_usage_print(const struct sp_gpu_usage *usage, struct sp_buf *out);
 
+/* Whether the text form can say it: what others wrote is left out before it spoils the whole list.
+ */
+bool sp_gpu_mount_may(const char *host, const char *inside);
+bool sp_gpu_env_may(const char *value);
+
 /* Whether a node may be lent at all: the driver's, never modeset, card nodes or anything else. */
 bool sp_gpu_node_may(const char *path);
 /* One that every process needs, beside the node that picks the GPU. */

@@ -66,6 +66,16 @@ static bool is_path(const char *path)
            !(len >= 2 && strcmp(path + len - 2, "/.") == 0);
 }
 
+bool sp_gpu_mount_may(const char *host, const char *inside)
+{
+    return is_plain(host, false) && is_path(host) && is_plain(inside, false) && is_path(inside);
+}
+
+bool sp_gpu_env_may(const char *value)
+{
+    return is_plain(value, false);
+}
+
 /* NULL when the key holds something else than an array of at most `max`; an empty one if absent. */
 static const json_t *array_of(const json_t *obj, const char *key, size_t max, bool *ret_ok)
 {
