@@ -43,6 +43,7 @@ struct sp_init_plan {
     bool born_in_v2;  /* clone3 has put it into the version 2 group */
     const struct sp_cgroup *cgroup;
     const struct sp_seccomp *seccomp;
+    const struct sp_seccomp *seccomp_gpu; /* for the order's holds_gpu */
     uid_t mount_uid; /* the app as the host sees it */
     gid_t mount_gid;
     uid_t app_uid; /* as seen inside: 1000, or the daemon's where there is no user namespace */
@@ -58,6 +59,7 @@ struct sp_init_order {
     char app_dir[512]; /* working folder of workers */
     bool has_dev;      /* a /dev of its own comes along: it holds GPU slots */
     bool has_gpu;      /* and files of the GPU's driver */
+    bool holds_gpu;    /* it makes the requests of a GPU's driver */
 };
 #define SP_INIT_ORDER_FDS     3 /* snapshot, files, uploads; none without a mount namespace */
 #define SP_INIT_ORDER_FDS_MAX 6 /* and /data, where limits.data_bytes is not 0; /dev; /run/gpu */

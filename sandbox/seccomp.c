@@ -82,6 +82,18 @@ static int add_rule(scmp_filter_ctx ctx, unsigned arch, const struct sp_seccomp_
     return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, number, n, cmp);
 }
 
+static int add_gpu_rules(scmp_filter_ctx ctx, unsigned arch, unsigned drivers, struct sp_error *err)
+{
+    for (size_t i = 0; i < sp_seccomp_n_gpu_rules; i++) {
+        const struct sp_seccomp_gpu_rule *gpu = &sp_seccomp_gpu_rules[i];
+        int r = gpu->drivers & drivers ? add_rule(ctx, arch, &gpu->rule) : 0;
+
+        if (r < 0)
+            return sp_error_set(err, SP_ERR_INTERNAL, r, "allow '%s'", gpu->rule.reason);
+    }
+    return 0;
+}
+
 /* Fills the context; returns the highest number that the table knows. */
 static int add_rules(scmp_filter_ctx ctx, unsigned arch, struct sp_error *err)
 {
@@ -152,15 +164,10 @@ static int export_code(scmp_filter_ctx ctx, unsigned arch, int highest, struct s
     return 0;
 }
 
-int sp_seccomp_compile(struct sp_seccomp *ret, struct sp_error *err)
-{
-    return sp_seccomp_compile_for(NATIVE_ARCH, ret, err);
-}
-
-int sp_seccomp_compile_for(unsigned arch, struct sp_seccomp *ret, struct sp_error *err)
+static int compile(unsigned arch, unsigned drivers, struct sp_seccomp *ret, struct sp_error *err)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    int r = 0;
+    int r = 0, highest = 0;
 
     if (!ctx)
         return sp_error_set(err, SP_ERR_INTERNAL, -ENOMEM, "set up the system call filter");
@@ -170,11 +177,28 @@ int sp_seccomp_compile_for(unsigned arch, struct sp_seccomp *ret, struct sp_erro
             r = seccomp_arch_remove(ctx, NATIVE_ARCH);
     }
     if (r == 0)
-        r = add_rules(ctx, arch, err);
+        r = highest = add_rules(ctx, arch, err);
     if (r >= 0)
-        r = export_code(ctx, arch, r, ret, err);
+        r = add_gpu_rules(ctx, arch, drivers, err);
+    if (r >= 0)
+        r = export_code(ctx, arch, highest, ret, err);
     seccomp_release(ctx);
     return r < 0 ? r : 0;
+}
+
+int sp_seccomp_compile(struct sp_seccomp *ret, struct sp_error *err)
+{
+    return compile(NATIVE_ARCH, 0, ret, err);
+}
+
+int sp_seccomp_compile_gpu(unsigned drivers, struct sp_seccomp *ret, struct sp_error *err)
+{
+    return compile(NATIVE_ARCH, drivers, ret, err);
+}
+
+int sp_seccomp_compile_for(unsigned arch, struct sp_seccomp *ret, struct sp_error *err)
+{
+    return compile(arch, 0, ret, err);
 }
 
 void sp_seccomp_done(struct sp_seccomp *filter)

@@ -18,8 +18,19 @@ struct sp_seccomp {
     size_t len;
 };
 
+/* Drivers whose requests a sandbox with GPU slots may make. */
+enum sp_seccomp_gpu {
+    SP_SECCOMP_NVIDIA = 1 << 0,
+    SP_SECCOMP_DRM = 1 << 1,
+    SP_SECCOMP_KFD = 1 << 2,
+};
+
 /* Compiles the table with libseccomp. */
 int sp_seccomp_compile(struct sp_seccomp *ret, struct sp_error *err);
+/* The table and the requests of these drivers (enum sp_seccomp_gpu): seccomp_gpu.c. */
+int sp_seccomp_compile_gpu(unsigned drivers, struct sp_seccomp *ret, struct sp_error *err);
+/* The driver that a device node belongs to; 0 = none that is known. A stand-in is NVIDIA's. */
+unsigned sp_seccomp_gpu_of_node(const char *path);
 /* The same for another machine (AUDIT_ARCH_*), which can only be looked at; for the test. */
 int sp_seccomp_compile_for(unsigned arch, struct sp_seccomp *ret, struct sp_error *err);
 void sp_seccomp_done(struct sp_seccomp *filter);
@@ -48,5 +59,13 @@ struct sp_seccomp_rule {
 
 extern const struct sp_seccomp_rule sp_seccomp_rules[];
 extern const size_t sp_seccomp_n_rules;
+
+struct sp_seccomp_gpu_rule {
+    unsigned drivers; /* enum sp_seccomp_gpu */
+    struct sp_seccomp_rule rule;
+};
+
+extern const struct sp_seccomp_gpu_rule sp_seccomp_gpu_rules[];
+extern const size_t sp_seccomp_n_gpu_rules;
 
 #endif

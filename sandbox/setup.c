@@ -177,6 +177,7 @@ static void mark(const struct sp_init_plan *plan, const char *step)
 static int give_up(const struct sp_init_plan *plan, const struct sp_init_order *order,
                    struct sp_error *err)
 {
+    const struct sp_seccomp *filter = order->holds_gpu ? plan->seccomp_gpu : plan->seccomp;
     int r;
 
     (void)setsid();
@@ -201,7 +202,7 @@ static int give_up(const struct sp_init_plan *plan, const struct sp_init_order *
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     mark(plan, "privileges");
-    r = plan->isolate & SP_ISOLATE_SECCOMP ? sp_seccomp_load(plan->seccomp) : 0;
+    r = plan->isolate & SP_ISOLATE_SECCOMP ? sp_seccomp_load(filter) : 0;
     mark(plan, "filter");
     return r < 0 ? sp_error_set(err, SP_ERR_INTERNAL, r, "load the system call filter") : 0;
 }

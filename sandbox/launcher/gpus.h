@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "sandbox/gpu/pool.h"
+#include "sandbox/seccomp.h"
 
 struct sp_box;
 struct sp_ctl;
@@ -30,8 +31,9 @@ struct sp_gpus {
     struct sp_gpu_pool pool;
     int program_fd; /* spaces-gpu, or -1 */
     int fake_fd;
-    uint32_t uid_base; /* the child's user: nobody else's */
-    int files_fd;      /* folder with the driver's files, mounted; or -1 */
+    uint32_t uid_base;         /* the child's user: nobody else's */
+    struct sp_seccomp seccomp; /* of sandboxes with a lease; empty without slots */
+    int files_fd;              /* folder with the driver's files, mounted; or -1 */
     struct {
         pid_t pid; /* 0 = not running */
         int fd;
@@ -46,6 +48,8 @@ struct sp_gpus {
 
 /* Finds the program, asks it for the list, waits at most ten seconds, checks the answer. */
 void sp_gpus_find(struct sp_launcher *l);
+/* Compiles the filter for those who hold a slot; nothing where there is none. */
+int sp_gpus_compile_filter(struct sp_gpus *gpus, struct sp_error *err);
 /* Starts the child; `what` is "--list" or "--watch". Negative errno, or its pid. */
 pid_t sp_gpus_spawn(struct sp_launcher *l, const char *what, int *ret_fd);
 

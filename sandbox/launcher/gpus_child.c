@@ -222,3 +222,14 @@ void sp_gpus_find(struct sp_launcher *l)
                sp_log_quoted(list.why));
     sp_gpu_pool_init(&gpus->pool, &list);
 }
+
+int sp_gpus_compile_filter(struct sp_gpus *gpus, struct sp_error *err)
+{
+    const struct sp_gpu_list *list = &gpus->pool.list;
+    unsigned drivers = 0;
+
+    for (size_t i = 0; i < list->n; i++)
+        for (size_t k = 0; k < list->slots[i].n_nodes; k++)
+            drivers |= sp_seccomp_gpu_of_node(list->slots[i].nodes[k].path);
+    return list->n ? sp_seccomp_compile_gpu(drivers, &gpus->seccomp, err) : 0;
+}

@@ -264,6 +264,8 @@ static int prepare(struct sp_launcher *l, struct sp_error *err)
         r = sp_seccomp_compile(&l->seccomp, err);
     if (r == 0)
         sp_gpus_find(l);
+    if (r == 0)
+        r = sp_gpus_compile_filter(&l->gpus, err);
     if (r < 0 || !(l->isolate & SP_ISOLATE_MOUNT))
         return r;
     r = sp_rootfs_leave_host(err);

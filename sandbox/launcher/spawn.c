@@ -157,6 +157,7 @@ static void fill_plan(const struct sp_launcher *l, const struct sp_box *box, int
     plan->at = l->rootfs.at;
     plan->cgroup = &box->cgroup;
     plan->seccomp = &l->seccomp;
+    plan->seccomp_gpu = &l->gpus.seccomp;
     plan->mount_uid = same ? l->daemon_uid : box->uid_base + app_inside(l);
     plan->mount_gid = same ? l->daemon_gid : box->uid_base + app_inside(l);
     plan->app_uid = has_user ? app_inside(l) : l->daemon_uid;
@@ -273,6 +274,7 @@ static void fill_order(const struct sp_launcher *l, const struct sp_box *box, co
     order.asks_names = box->network != SP_LAUNCH_NETWORK_NONE;
     order.has_dev = fds[4] >= 0;
     order.has_gpu = fds[5] >= 0;
+    order.holds_gpu = box->gpus.n > 0;
     (void)snprintf(order.hostname, sizeof(order.hostname), "%s", box->hostname);
     if (l->isolate & SP_ISOLATE_MOUNT)
         (void)snprintf(order.app_dir, sizeof(order.app_dir), "/home/user/app");

@@ -127,6 +127,21 @@ except OSError as e:
         self.assertNotIn("made", text)
         self.assertEqual(set(text.split()) - {"EPERM", "EROFS", "EACCES"}, set(), text)
 
+    def test_requests_of_the_driver_pass_the_filter_only_with_a_lease_55(self):
+        self.launch_fake([slot("a", 5)])
+        code = """
+import errno, fcntl, os
+fd = os.open(%r, os.O_RDWR)
+for request in (0xc020462b, 0x30000001, 0x5412):
+    try:
+        fcntl.ioctl(fd, request, bytes(64))
+    except OSError as e:
+        print(errno.errorcode[e.errno])
+"""
+        with_lease = self.python(self.l.sandbox(gpus=[("a", 0)]), code % "/dev/fake-gpu-a")
+        self.assertEqual(with_lease.split(), ["ENOTTY", "ENOTTY", "EPERM"])  # a stand-in knows no request
+        self.assertEqual(self.python(self.l.sandbox(), code % "/dev/zero").split(), ["EPERM"] * 3)
+
     def test_a_sandbox_without_a_slot_has_no_node(self):
         self.launch_fake([slot("a", 5)])
         self.assertEqual(self.python(self.l.sandbox(), OPEN % (["/dev/fake-gpu-a"],)).split()[1], "ENOENT")

@@ -207,6 +207,85 @@ static void test_the_table_compiles_for_arm64_and_decides_the_same(void **state)
     sp_seccomp_done(&arm);
 }
 
+static unsigned ask_ioctl(const struct sp_seccomp *program, uint64_t request)
+{
+#if defined(__x86_64__)
+    return simulate(program, AUDIT_ARCH_X86_64, SYS_ioctl, 3, request);
+#else
+    return simulate(program, AUDIT_ARCH_AARCH64, SYS_ioctl, 3, request);
+#endif
+}
+
+static void test_the_requests_of_a_gpu_driver_pass_only_with_a_lease_of_that_driver(void **state)
+{
+    static const struct {
+        unsigned driver;
+        uint64_t request;
+    } table[] = {
+        {SP_SECCOMP_NVIDIA, 0xc020462b},                                  /* NV_ESC_RM_ALLOC */
+        {SP_SECCOMP_NVIDIA, 0xc00846d6}, {SP_SECCOMP_NVIDIA, 0x30000001}, /* UVM_INITIALIZE */
+        {SP_SECCOMP_NVIDIA, 0x30000002}, {SP_SECCOMP_NVIDIA, 0x25},
+        {SP_SECCOMP_NVIDIA, 0x4f},       {SP_SECCOMP_DRM, 0xc0406400}, /* DRM_IOCTL_VERSION */
+        {SP_SECCOMP_DRM, 0x40086409},    {SP_SECCOMP_KFD, 0x80084b01}, /* AMDKFD_IOC_GET_VERSION */
+        {SP_SECCOMP_KFD, 0xc0584b02},    {SP_SECCOMP_KFD, 0x40104b04},
+    };
+    static const unsigned drivers[] = {SP_SECCOMP_NVIDIA, SP_SECCOMP_DRM, SP_SECCOMP_KFD};
+    const unsigned eperm = SECCOMP_RET_ERRNO | EPERM;
+    struct sp_error err = {0};
+
+    (void)state;
+    for (size_t d = 0; d < sizeof(drivers) / sizeof(drivers[0]); d++) {
+        struct sp_seccomp gpu = {0};
+
+        assert_int_equal(sp_seccomp_compile_gpu(drivers[d], &gpu, &err), 0);
+        assert_true(gpu.len < 4096);
+        for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+            assert_int_equal(ask_ioctl(&filter, table[i].request), eperm);
+            assert_int_equal(ask_ioctl(&gpu, table[i].request),
+                             table[i].driver == drivers[d] ? SECCOMP_RET_ALLOW : eperm);
+        }
+        assert_int_equal(ask_ioctl(&gpu, 0x5401), SECCOMP_RET_ALLOW); /* TCGETS, as before */
+        sp_seccomp_done(&gpu);
+    }
+}
+
+static void test_a_lease_of_all_drivers_allows_no_terminal_nor_console(void **state)
+{
+    static const uint64_t refused[] = {
+        0x5412 /* TIOCSTI */,
+        0x5412 | 1ull << 32,
+        0x541c /* TIOCLINUX */,
+        0x4b47 /* KDSKBENT */,
+        0x4b61 /* PIO_FONT */,
+        0x50,
+        0x30000003,
+        0x30000000,
+        0x5423 /* TIOCSETD */,
+        0x8946 /* SIOCETHTOOL */,
+    };
+    struct sp_seccomp gpu = {0};
+    struct sp_error err = {0};
+
+    (void)state;
+    assert_int_equal(
+        sp_seccomp_compile_gpu(SP_SECCOMP_NVIDIA | SP_SECCOMP_DRM | SP_SECCOMP_KFD, &gpu, &err), 0);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        assert_int_equal(ask_ioctl(&gpu, refused[i]), SECCOMP_RET_ERRNO | EPERM);
+        assert_int_equal(ask_ioctl(&filter, refused[i]), SECCOMP_RET_ERRNO | EPERM);
+    }
+    sp_seccomp_done(&gpu);
+}
+
+static void test_a_node_names_its_driver(void **state)
+{
+    (void)state;
+    assert_int_equal(sp_seccomp_gpu_of_node("/dev/nvidia-uvm"), SP_SECCOMP_NVIDIA);
+    assert_int_equal(sp_seccomp_gpu_of_node("/dev/nvidia-caps/nvidia-cap1"), SP_SECCOMP_NVIDIA);
+    assert_int_equal(sp_seccomp_gpu_of_node("/dev/dri/renderD128"), SP_SECCOMP_DRM);
+    assert_int_equal(sp_seccomp_gpu_of_node("/dev/kfd"), SP_SECCOMP_KFD);
+    assert_int_equal(sp_seccomp_gpu_of_node("/dev/tty"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +299,9 @@ int main(void)
         cmocka_unit_test(test_other_abis_kill),
         cmocka_unit_test(test_prctl_is_a_list_and_orphans_stay_adopted),
         cmocka_unit_test(test_the_table_compiles_for_arm64_and_decides_the_same),
+        cmocka_unit_test(test_the_requests_of_a_gpu_driver_pass_only_with_a_lease_of_that_driver),
+        cmocka_unit_test(test_a_lease_of_all_drivers_allows_no_terminal_nor_console),
+        cmocka_unit_test(test_a_node_names_its_driver),
     };
 
     return cmocka_run_group_tests(tests, compile, release);
