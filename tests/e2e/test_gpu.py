@@ -1,5 +1,5 @@
 """GPU slots, lent by spaces-launcher. No GPU is needed: device nodes are stand-ins (mknod of /dev/zero and
-its kin under another name), and NVML is a library made here whose answers are a script.
+its kin under another name), and what processes use is what a file of the provider `fake` says.
 
 The numbers in the tests' comments are those of the attack list in docs/sandbox.md.
 """
