@@ -142,8 +142,8 @@ static void on_hello(void *arg, const struct sp_error *err, const struct sp_laun
 
 static void start_apps(struct sp_daemon *daemon)
 {
-    const struct sp_launcher_hooks hooks = {hook_worker_exited, hook_sandbox_gone,
-                                            hook_limit_hit, hook_launcher_lost, daemon};
+    const struct sp_launcher_hooks hooks = {hook_worker_exited, hook_sandbox_gone, hook_limit_hit,
+                                            hook_launcher_lost, daemon};
     struct sp_apps_options options = {
         .loop = daemon->loop,
         .config = daemon->config,

@@ -40,7 +40,7 @@ struct sp_ctl {
     int32_t status; /* EXITED: exit code or -1; *_FAILED: enum sp_err_kind */
     int32_t signal;
     uint32_t argc, envc, args_len;
-    uint32_t how; /* WORKER_START: enum sp_launch_how */
+    uint32_t how;                  /* WORKER_START: enum sp_launch_how */
     char text[SP_LAUNCH_ARGS_MAX]; /* packed strings of WORKER_START, or a sentence */
 };
 

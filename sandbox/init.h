@@ -44,7 +44,7 @@ struct sp_init_plan {
     const struct sp_cgroup *cgroup;
     const struct sp_seccomp *seccomp;
     const struct sp_seccomp *seccomp_gpu; /* for the order's holds_gpu */
-    uid_t mount_uid; /* the app as the host sees it */
+    uid_t mount_uid;                      /* the app as the host sees it */
     gid_t mount_gid;
     uid_t app_uid; /* as seen inside: 1000, or the daemon's where there is no user namespace */
     gid_t app_gid;

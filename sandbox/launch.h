@@ -32,12 +32,13 @@ enum sp_launch_kind {
     SP_LAUNCH_SANDBOX_STOP,  /* TERM to all, kill after grace_ms, take everything away */
     SP_LAUNCH_USAGE,         /* read the counters */
     /*
-     * Hold all of it where it stands (freeze.on), or let it go on. OK to the first when all is held.
-     * A held one takes no WORKER_*; a stop lets it go on first, so that it can end in its grace.
+     * Hold all of it where it stands (freeze.on), or let it go on. OK to the first when all is
+     * held. A held one takes no WORKER_*; a stop lets it go on first, so that it can end in its
+     * grace.
      */
     SP_LAUNCH_FREEZE,
-    SP_LAUNCH_SOCKET,        /* OK brings an unconnected TCP socket of its network namespace */
-    SP_LAUNCH_GPUS,          /* the GPU slot of gpus.index; as many as the answer to HELLO said */
+    SP_LAUNCH_SOCKET, /* OK brings an unconnected TCP socket of its network namespace */
+    SP_LAUNCH_GPUS,   /* the GPU slot of gpus.index; as many as the answer to HELLO said */
 
     /* launcher -> daemon */
     SP_LAUNCH_OK = 64,       /* answer to the request with the same seq */
