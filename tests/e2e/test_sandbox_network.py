@@ -365,17 +365,6 @@ tries("dhcp", dhcp)
             except ProcessLookupError:
                 pass
 
-    def test_a_resolver_comes_back_to_more_sandboxes_than_a_socket_holds_messages_about(self):
-        boxes = [self.listed("public.test", space=i + 1, memory=16 << 20, layer=1 << 20)
-                 for i in range(110)]
-        (pid,) = self.processes("spaces-resolver")
-        os.kill(pid, 9)
-        deadline = time.monotonic() + 30
-        while self.table(boxes[-1], RESOLVE, "public.test")["public.test"] != netns.PUBLIC:
-            self.assertLess(time.monotonic(), deadline)
-        for box in boxes:
-            self.l.stop(box)
-
     def processes(self, name):
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
