@@ -554,6 +554,7 @@ class Ends(Case):
 
     def test_fifty_starts_and_stops_leave_nothing_behind(self):  # 56, 58
         def count():
+            self.l.settle()
             pid = self.l.process.pid
             with open("/proc/%d/mountinfo" % pid, encoding="utf-8") as f:
                 mounts = len(f.readlines())

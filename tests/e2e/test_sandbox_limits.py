@@ -218,6 +218,7 @@ class Events(Case):
 
     def test_nothing_of_a_sandbox_stays_watched(self):
         def watched():
+            self.l.settle()
             folder = "/proc/%d/fdinfo/" % self.l.process.pid
             return sum(open(folder + name).read().count("inotify wd:") for name in os.listdir(folder))
         for _ in range(10):

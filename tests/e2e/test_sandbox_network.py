@@ -79,6 +79,7 @@ class TheWayIn(unittest.TestCase):
 
     def test_the_launcher_keeps_no_descriptor_of_the_sockets_and_namespaces_that_it_gave(self):
         def descriptors():
+            self.l.settle()
             return len(os.listdir("/proc/%d/fd" % self.l.process.pid))
         self.l.stop(self.l.sandbox())
         box = self.serve()

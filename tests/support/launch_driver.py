@@ -32,6 +32,7 @@ STATE_ID = "%016x" % (os.getpid() << 20 | 0x5A)
 HASH = "ab" * 32
 DAEMON_UID = 12345
 DEADLINE = 30.0
+NOBODY = 1 << 60  # no sandbox is called so
 
 
 class Message:
@@ -176,6 +177,12 @@ class Launcher:
 
     def ask(self, kind, **more):
         return self.answer(self.send(kind, **more))
+
+    def settle(self):
+        """Until the launcher is done with what it has answered and told. It does one thing at a time, but an
+        answer is out before the copies of what went along are closed: count only after the next one."""
+        answer = self.ask(SOCKET, sandbox=NOBODY)
+        assert answer.kind == FAILED, answer.kind
 
     def hello(self):
         return self.ask(HELLO)

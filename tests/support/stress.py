@@ -37,6 +37,7 @@ def descriptors(pid):
 
 def count_all(l):
     """Everything that a start could leave behind."""
+    l.settle()
     pid = l.process.pid
     processes = launch.processes_of(l.state_id)
     nets = {name for name in descriptors(pid) if name.startswith("net:[")}
