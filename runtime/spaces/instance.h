@@ -48,7 +48,7 @@ struct sp_instances {
     struct sp_launcher *launcher;
     struct sp_apps *apps;
     uint64_t last_id;    /* ids of sandboxes and workers: never reused while the launcher lives */
-    struct sp_list *all; /* private to instance.c, like the next */
+    struct sp_list *all; /* private to instance*.c, like the next */
     struct sp_zygote_refusals *refusals;
 };
 
