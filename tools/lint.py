@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Checks what a compiler does not: include arrows between folders, dead links in docs, headers that
-do not stand on their own name, lists (events, files, tests of settings) that are not the code's any more.
+do not stand on their own name, lists (events, files, tests of settings and of what the sandbox claims) that are not the code's any more.
 One line per finding; exit 1 if any."""
 
 import fnmatch
@@ -120,6 +120,38 @@ def check_settings(findings):
         findings.append(f"{path}: the table of settings is not understood")
 
 
+def rows_of(lines):
+    """(number, cells) of the rows below a table's head whose last column says what proves the row."""
+    proving = False
+    for number, line in enumerate(lines, 1):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            proving = False
+        elif cells[-1] in ("Proved by", "Test"):
+            proving = True
+        elif proving and not re.fullmatch(r"-+", cells[-1]):
+            yield number, cells
+
+
+def check_claims(page, findings):
+    """Each layer and each end that the page claims names tests that there are: a story's name or a piece of it, a
+    class, or a suite."""
+    known = ""
+    for path in tracked("tests/*.c", "tests/*.py"):
+        with open(path, encoding="utf-8") as file:
+            known += path + "\n" + "\n".join(re.findall(r"(?:def|void|class) (\w+)", file.read())) + "\n"
+    with open(page, encoding="utf-8") as file:
+        claims = list(rows_of(file))
+    for number, cells in claims:
+        names = re.findall(r"`([^`]+)`", cells[-1])
+        if not names:
+            findings.append(f"{page}:{number}: '{cells[0]}' names no test")
+        findings.extend(f"{page}:{number}: there is no test {name}"
+                        for name in names if name.strip(".") not in known)
+    if len(claims) < 20:
+        findings.append(f"{page}: the tables of claims are not understood")
+
+
 def check_events(findings):
     """docs/logging.md lists the events that the code logs: all of them, and no other."""
     page = "docs/logging.md"
@@ -159,6 +191,7 @@ def main():
         check_length(path, findings)
     check_settings(findings)
     check_events(findings)
+    check_claims("docs/sandbox.md", findings)
     for folder in ARROWS:
         if os.path.exists(f"{folder}/README.md"):
             check_readme(folder, findings)
