@@ -162,12 +162,12 @@ class Launcher:
         while select.select([self.sock], [], [], 0)[0]:
             self.events.append(self.receive())
 
-    def event(self, kind, sandbox=None, worker=None, timeout=DEADLINE):
+    def event(self, kind, sandbox=None, worker=None, timeout=DEADLINE, limit=None):
         end = time.monotonic() + timeout
         while True:
             for message in self.events:
                 if (message.kind == kind and sandbox in (None, message.sandbox) and
-                        worker in (None, message.worker)):
+                        worker in (None, message.worker) and limit in (None, getattr(message, "limit", None))):
                     self.events.remove(message)
                     return message
             left = end - time.monotonic()
