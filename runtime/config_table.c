@@ -67,6 +67,16 @@ static int check_zygote(const char *text, struct sp_error *err)
     return sp_error_set(err, SP_ERR_INVALID, 0, "expected auto or off");
 }
 
+static int check_gpu_provider(const char *text, struct sp_error *err)
+{
+    static const char *const names[] = {"auto", "none", "nvml", "drm", "fake"};
+
+    for (size_t i = 0; i < SP_LEN(names); i++)
+        if (strcmp(text, names[i]) == 0)
+            return 0;
+    return sp_error_set(err, SP_ERR_INVALID, 0, "expected auto, none, nvml, drm or fake");
+}
+
 static int check_url(const char *text, struct sp_error *err)
 {
     struct sp_slice url = sp_slice_str(text);
@@ -180,6 +190,18 @@ const struct sp_config_row sp_config_rows[] = {
      "The site's HTTP proxy, such as http://10.1.2.3:3128: outbound Spaces reach it in spite of a "
      "private address, and are told by http_proxy",
      check_network_proxy, NULL},
+
+    {"gpu.provider", SP_CONFIG_STR, "auto", 3, 4, NULL, NULL,
+     "Where GPU slots come from: auto, nvml (NVIDIA), drm (AMD, Intel), none, or fake "
+     "(gpu.fake_file: "
+     "for trying it without a GPU)",
+     check_gpu_provider, "test_without_a_provider_gpu_hardware_has_the_reason"},
+    {"gpu.fake_file", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
+     "Inventory of the provider fake, as in docs/gpu.md", NULL,
+     "test_a_space_with_gpu_hardware_sees_its_node_and_its_variables"},
+    {"gpu.share", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
+     "GPUs that Spaces share by memory, cooperatively: slot ids divided by commas, or all", NULL,
+     "test_a_shared_slot_is_lent_by_memory_until_nothing_is_left"},
 
     {"log.level", SP_CONFIG_STR, "info", 4, 5, NULL, NULL,
      "Least level of the daemon's own log: debug, info, warn, error", check_level, NULL},

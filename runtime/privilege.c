@@ -117,8 +117,8 @@ static char *find_part(const char *beside, const char *installed)
     return sp_asprintf("%s/%s", SP_PREFIX, installed);
 }
 
-/* Appends the operator's words about networks, and the weakness that is allowed. */
-static void put_networks(const struct sp_config *config, const char *connections, const char **argv)
+/* Appends the operator's words about networks and GPUs, and the weakness that is allowed. */
+static void put_options(const struct sp_config *config, const char *connections, const char **argv)
 {
     const struct {
         const char *flag, *value;
@@ -128,6 +128,9 @@ static void put_networks(const struct sp_config *config, const char *connections
         {"--network-dns", sp_config_str(config, "network.dns")},
         {"--network-proxy", sp_config_str(config, "network.proxy")},
         {"--network-connections", connections},
+        {"--gpu-provider", sp_config_str(config, "gpu.provider")},
+        {"--gpu-fake-file", sp_config_str(config, "gpu.fake_file")},
+        {"--gpu-shared", sp_config_str(config, "gpu.share")},
     };
 
     for (size_t i = 0; i < SP_LEN(table); i++) {
@@ -149,11 +152,9 @@ static _Noreturn void exec_launcher(const struct sp_config *config, const struct
     char uid[16];
     char gid[16];
     char pool[16];
-    const char *argv[] = {
-        program, "--socket-fd",  "3",  "--state",    state,          "--sdk",  sdk,  "--daemon-uid",
-        uid,     "--daemon-gid", gid,  "--state-id", priv->state_id, "--pool", pool, NULL,
-        NULL,    NULL,           NULL, NULL,         NULL,           NULL,     NULL, NULL,
-        NULL,    NULL,           NULL, NULL};
+    const char *argv[40] = {
+        program, "--socket-fd",  "3", "--state",    state,          "--sdk",  sdk, "--daemon-uid",
+        uid,     "--daemon-gid", gid, "--state-id", priv->state_id, "--pool", pool};
     char connections[16];
     sigset_t none;
 
@@ -162,7 +163,7 @@ static _Noreturn void exec_launcher(const struct sp_config *config, const struct
     (void)snprintf(pool, sizeof(pool), "%u", (unsigned)sp_config_int(config, "sandbox.pool"));
     (void)snprintf(connections, sizeof(connections), "%u",
                    (unsigned)sp_config_int(config, "network.connections"));
-    put_networks(config, connections, &argv[15]);
+    put_options(config, connections, &argv[15]);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* A session of its own: Ctrl-C is for the daemon, which then tells the launcher. */
