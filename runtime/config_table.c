@@ -193,8 +193,7 @@ const struct sp_config_row sp_config_rows[] = {
 
     {"gpu.provider", SP_CONFIG_STR, "auto", 3, 4, NULL, NULL,
      "Where GPU slots come from: auto, nvml (NVIDIA), drm (AMD, Intel), none, or fake "
-     "(gpu.fake_file: "
-     "for trying it without a GPU)",
+     "(gpu.fake_file: for trying it without a GPU)",
      check_gpu_provider, "test_without_a_provider_gpu_hardware_has_the_reason"},
     {"gpu.fake_file", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
      "Inventory of the provider fake, as in docs/gpu.md", NULL,

@@ -17,6 +17,7 @@
 #include "runtime/config.h"
 #include "runtime/api/gate.h"
 #include "runtime/api/handlers.h"
+#include "runtime/spaces/gpu_slots.h"
 #include "runtime/spaces/launcher.h"
 #include "runtime/metrics.h"
 #include "runtime/notify.h"
@@ -114,7 +115,7 @@ char *sp_daemon_url(const struct sp_daemon *daemon)
     return sp_asprintf("http://%.*s:%d", host_len, listen, daemon->port);
 }
 
-static void on_hello(void *arg, const struct sp_error *err, const struct sp_launch_msg *reply)
+static void on_gpu_slots(void *arg, const struct sp_error *err)
 {
     struct sp_daemon *daemon = arg;
     SP_AUTO_FREE char *url = NULL;
@@ -122,10 +123,9 @@ static void on_hello(void *arg, const struct sp_error *err, const struct sp_laun
     if (daemon->stopping)
         return;
     if (err) {
-        give_up(daemon, "launcher", err);
+        give_up(daemon, "GPU slots", err);
         return;
     }
-    daemon->host = reply->host;
     if (!daemon->host.complete)
         sp_log(SP_LOG_WARN, "sandbox.weak", "allowed=%d missing=%s",
                sp_config_bool(daemon->config, "sandbox.allow_weak"),
@@ -138,6 +138,21 @@ static void on_hello(void *arg, const struct sp_error *err, const struct sp_laun
     (void)printf("ready url=%s\n", url);
     (void)fflush(stdout);
     sp_notify("READY=1");
+}
+
+static void on_hello(void *arg, const struct sp_error *err, const struct sp_launch_msg *reply)
+{
+    struct sp_daemon *daemon = arg;
+
+    if (daemon->stopping)
+        return;
+    if (err) {
+        give_up(daemon, "launcher", err);
+        return;
+    }
+    daemon->host = reply->host;
+    sp_gpu_slots_read(daemon->spaces.instances.gpus, daemon->launcher, &daemon->host, on_gpu_slots,
+                      daemon);
 }
 
 static void start_apps(struct sp_daemon *daemon)
@@ -166,6 +181,7 @@ static void start_apps(struct sp_daemon *daemon)
     daemon->spaces.apps = daemon->apps;
     sp_instances_init(&daemon->spaces.instances, daemon->loop, daemon->config, daemon->launcher,
                       daemon->apps);
+    daemon->spaces.instances.gpus = sp_gpu_slots_new();
     sp_launch_msg_init(&hello, SP_LAUNCH_HELLO);
     sp_launcher_call(daemon->launcher, &hello, NULL, 0, on_hello, daemon);
 }
@@ -258,6 +274,7 @@ static void after_spaces_freed(void *arg)
 
     if (daemon->spaces.instances.all)
         sp_instances_done(&daemon->spaces.instances);
+    sp_gpu_slots_free(daemon->spaces.instances.gpus);
     close_signals(daemon);
 }
 

@@ -73,6 +73,8 @@ static int take_flavor(struct sp_slice text, struct sp_flavor *flavor, struct sp
         if (r < 0)
             return r;
     }
+    if (flavor->gpus == 0 && (flavor->gpu[0] || flavor->gpu_memory_bytes))
+        flavor->gpus = 1;
     return 0;
 }
 

@@ -24,9 +24,9 @@ struct sp_flavor {
     uint64_t layer_bytes;
     uint64_t shm_bytes;
     uint64_t pids;
-    uint64_t gpus; /* slots */
-    uint64_t gpu_memory_bytes;
-    char gpu[40]; /* which kind of slot; "" = any */
+    uint64_t gpus;             /* slots; 1 when only one of the next two is said */
+    uint64_t gpu_memory_bytes; /* of each: the share of a shared slot, the least of another */
+    char gpu[40];              /* "whole", "mig", "shared", or a part of the model; "" = any */
 };
 
 /* cpu-basic is the first of them. */

@@ -120,6 +120,12 @@ struct sp_launch_host {
     char gpus_why[300]; /* why there is none, or what was left out */
 };
 
+enum sp_launch_gpu_kind {
+    SP_LAUNCH_GPU_WHOLE = 1, /* as enum sp_gpu_kind has them */
+    SP_LAUNCH_GPU_MIG,
+    SP_LAUNCH_GPU_SHARED,
+};
+
 /*
  * A GPU slot of this host (sandbox/gpu/slot.h), and who holds it now. Its id is what SANDBOX_START
  * names in `gpus`. A whole or MIG slot has one holder; of a shared one each holder gets a share of
@@ -127,7 +133,7 @@ struct sp_launch_host {
  */
 struct sp_launch_gpu_info {
     uint32_t index;
-    uint32_t kind; /* 1 whole, 2 MIG, 3 shared: enum sp_gpu_kind */
+    uint32_t kind; /* enum sp_launch_gpu_kind */
     uint32_t holders;
     uint64_t memory_bytes; /* 0 = not known */
     uint64_t lent_bytes;   /* of a shared one */

@@ -40,7 +40,10 @@ void sp_space_resources_to_json(struct sp_exchange *ex, const struct sp_space *s
 
 void sp_api_hardware_list(struct sp_exchange *ex)
 {
-    sp_reply_json(ex, 200, sp_resources_flavors_json(sp_daemon_of(ex)->config));
+    const struct sp_daemon *daemon = sp_daemon_of(ex);
+
+    sp_reply_json(ex, 200,
+                  sp_resources_flavors_json(daemon->config, daemon->spaces.instances.gpus));
 }
 
 static void reply_runtime(void *arg, const struct sp_error *err, struct sp_space *space)
@@ -84,6 +87,7 @@ static int get_seconds(const json_t *body, const char *key, struct sp_resources 
 
 void sp_api_space_hardware(struct sp_exchange *ex)
 {
+    const struct sp_daemon *daemon = sp_daemon_of(ex);
     struct sp_resources next = sp_gate_space(ex)->resources;
     SP_AUTO_JSON json_t *body = NULL;
     const char *flavor = NULL;
@@ -93,7 +97,8 @@ void sp_api_space_hardware(struct sp_exchange *ex)
     if (r == 0)
         r = get_text(body, "flavor", &flavor, &err);
     if (r == 0)
-        r = sp_resources_set_hardware(sp_daemon_of(ex)->config, &next, flavor, &err);
+        r = sp_resources_set_hardware(daemon->config, daemon->spaces.instances.gpus, &next, flavor,
+                                      &err);
     if (r == 0)
         r = get_seconds(body, "sleepTimeSeconds", &next, &err);
     finish(ex, r, &next, &err);

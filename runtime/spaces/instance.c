@@ -163,7 +163,7 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
                    plan->snapshot);
     (void)snprintf(msg.sandbox_start.hostname, sizeof(msg.sandbox_start.hostname), "space-%08x",
                    (unsigned)plan->space);
-    if (sp_resources_fill(all->config, plan->resources, &msg, &err) < 0) {
+    if (sp_resources_fill(all->config, all->gpus, plan->resources, &msg, &err) < 0) {
         (void)snprintf(instance->refusal, sizeof(instance->refusal), "%s", err.msg);
         (void)uv_timer_start(&instance->timer, on_refused, 0, 0);
         return instance;
@@ -271,6 +271,11 @@ bool sp_instances_use(const struct sp_instances *all, const char *snapshot)
         if (strcmp(instance->plan.snapshot, snapshot) == 0)
             return true;
     return false;
+}
+
+uint64_t sp_instance_sandbox(const struct sp_instance *instance)
+{
+    return instance->sandbox;
 }
 
 uint64_t sp_instance_start_ms(const struct sp_instance *instance)

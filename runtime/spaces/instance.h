@@ -25,6 +25,7 @@
 struct sp_apps;
 struct sp_applog;
 struct sp_config;
+struct sp_gpu_slots;
 struct sp_instance;
 struct sp_launcher;
 struct sp_resources;
@@ -47,6 +48,7 @@ struct sp_instances {
     const struct sp_config *config;
     struct sp_launcher *launcher;
     struct sp_apps *apps;
+    struct sp_gpu_slots *gpus; /* set after the init; not NULL */
     uint64_t last_id;    /* ids of sandboxes and workers: never reused while the launcher lives */
     struct sp_list *all; /* private to instance*.c, like the next */
     struct sp_zygote_refusals *refusals;
@@ -81,6 +83,7 @@ const char *sp_instance_snapshot(const struct sp_instance *instance);
 /* Some instance, perhaps one on its way out, has this snapshot's files before its eyes. */
 bool sp_instances_use(const struct sp_instances *all, const char *snapshot);
 uint64_t sp_instance_start_ms(const struct sp_instance *instance); /* from start to READY */
+uint64_t sp_instance_sandbox(const struct sp_instance *instance);
 /* Wall clock; 0 = it is not frozen. */
 int64_t sp_instance_frozen_since(const struct sp_instance *instance);
 /* Another idle time until it is frozen; 0 = never. */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "runtime/app/app.h"
 #include "runtime/config.h"
+#include "runtime/spaces/gpu_slots.h"
 #include "runtime/spaces/instance-internal.h"
 #include "runtime/spaces/launcher.h"
 #include "runtime/state/applog.h"
@@ -17,6 +18,7 @@ static void on_timer_closed(uv_handle_t *handle)
     struct sp_instance *instance = handle->data;
 
     sp_list_remove(&instance->node); /* it uses nothing any more */
+    sp_gpu_slots_release(instance->all->gpus, instance->sandbox);
     sp_auto_fd(&instance->held_fd);
     instance->hooks.gone(instance->hooks.arg, instance);
     free((char *)instance->plan.owner);
@@ -122,7 +124,11 @@ static void app_gone(struct sp_instance *instance, const char *why)
 static char *exit_reason(const struct sp_instance *instance, const struct sp_launch_msg *event)
 {
     const struct sp_launch_limits *limits = &instance->limits;
+    uint64_t gpu_bytes;
 
+    if (instance->notes.gpu_used_bytes &&
+        sp_gpu_slots_held(instance->all->gpus, instance->sandbox, &gpu_bytes))
+        return sp_limit_gpu_reason(gpu_bytes, instance->notes.gpu_used_bytes);
     if (instance->end_asked)
         return sp_strdup("the app was ended because a call did not stop when it was cancelled");
     if (event->exited.oom)

@@ -32,6 +32,15 @@ char *sp_limit_oom_reason(const struct sp_launch_limits *limits,
     return sp_asprintf("killed: out of memory, limit %s, peak %s (space.memory)", limit, peak);
 }
 
+char *sp_limit_gpu_reason(uint64_t limit_bytes, uint64_t used_bytes)
+{
+    char limit[24], used[24];
+
+    human(limit_bytes, limit);
+    human(used_bytes, used);
+    return sp_asprintf("killed: GPU memory, limit %s, used %s", limit, used);
+}
+
 char *sp_limit_note(struct sp_limit_notes *notes, const struct sp_launch_limits *limits,
                     const struct sp_launch_msg *event, uint64_t now_ms)
 {
@@ -41,6 +50,8 @@ char *sp_limit_note(struct sp_limit_notes *notes, const struct sp_launch_limits 
 
     if (limit >= SP_LAUNCH_LIMITS)
         return NULL;
+    if (limit == SP_LAUNCH_LIMIT_GPU_MEMORY)
+        notes->gpu_used_bytes = usage->gpu_memory_bytes;
     at = &notes->at_ms[limit];
     if (*at && now_ms - *at < NOTE_EVERY_MS)
         return NULL;

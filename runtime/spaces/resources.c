@@ -1,8 +1,10 @@
 #include "runtime/spaces/resources.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -37,6 +39,15 @@ static bool find_flavor(const struct sp_config *config, const char *name, struct
         }
     }
     return false;
+}
+
+static int need_flavor(const struct sp_config *config, const char *name, struct sp_flavor *ret,
+                       struct sp_error *err)
+{
+    if (find_flavor(config, name, ret))
+        return 0;
+    return sp_error_set(err, SP_ERR_INVALID, 0, "this host has no hardware '%.40s' (space.flavors)",
+                        name);
 }
 
 const char *sp_resources_hardware(const struct sp_resources *resources)
@@ -92,12 +103,15 @@ void sp_resources_limits(const struct sp_config *config, const struct sp_resourc
     ret->data_inodes = (uint32_t)(ret->data_bytes / per_inode);
 }
 
-int sp_resources_fill(const struct sp_config *config, const struct sp_resources *resources,
-                      struct sp_launch_msg *msg, struct sp_error *err)
+int sp_resources_fill(const struct sp_config *config, struct sp_gpu_slots *gpus,
+                      const struct sp_resources *resources, struct sp_launch_msg *msg,
+                      struct sp_error *err)
 {
-    struct sp_resources checked = {0};
-    int r = sp_resources_set_hardware(config, &checked, sp_resources_hardware(resources), err);
+    struct sp_flavor flavor;
+    int r = need_flavor(config, sp_resources_hardware(resources), &flavor, err);
 
+    if (r == 0)
+        r = sp_gpu_slots_take(gpus, &flavor, msg, err);
     if (r < 0)
         return r;
     sp_resources_limits(config, resources, &msg->sandbox_start.limits);
@@ -107,20 +121,42 @@ int sp_resources_fill(const struct sp_config *config, const struct sp_resources 
     return 0;
 }
 
+enum sp_gpu_fit sp_resources_gpu_fit(const struct sp_config *config,
+                                     const struct sp_gpu_slots *gpus,
+                                     const struct sp_resources *resources, uint64_t without,
+                                     struct sp_error *why)
+{
+    struct sp_flavor flavor = {0};
+
+    (void)find_flavor(config, sp_resources_hardware(resources), &flavor);
+    return sp_gpu_slots_fit(gpus, &flavor, without, why);
+}
+
+const char *sp_resources_promise(const struct sp_config *config, const struct sp_gpu_slots *gpus,
+                                 const struct sp_resources *resources)
+{
+    struct sp_flavor flavor = {0};
+    struct sp_gpu_offer offer;
+
+    if (!find_flavor(config, sp_resources_hardware(resources), &flavor) || !flavor.gpus)
+        return "";
+    sp_gpu_slots_offer(gpus, &flavor, &offer);
+    return offer.promise;
+}
+
 /* --- choices --- */
 
-int sp_resources_set_hardware(const struct sp_config *config, struct sp_resources *resources,
-                              const char *name, struct sp_error *err)
+int sp_resources_set_hardware(const struct sp_config *config, const struct sp_gpu_slots *gpus,
+                              struct sp_resources *resources, const char *name,
+                              struct sp_error *err)
 {
     struct sp_flavor flavor;
+    int r = need_flavor(config, name, &flavor, err);
 
-    if (!find_flavor(config, name, &flavor))
-        return sp_error_set(err, SP_ERR_INVALID, 0,
-                            "this host has no hardware '%.40s' (space.flavors)", name);
-    if (flavor.gpus)
-        return sp_error_set(err, SP_ERR_INVALID, 0,
-                            "hardware '%s' needs a GPU, and this version gives none to Spaces",
-                            flavor.name);
+    if (r < 0)
+        return r;
+    if (sp_gpu_slots_fit(gpus, &flavor, 0, err) == SP_GPU_NEVER)
+        return -EINVAL;
     (void)snprintf(resources->hardware, sizeof(resources->hardware), "%s",
                    strcmp(flavor.name, SP_FLAVOR_BASIC) == 0 ? "" : flavor.name);
     return 0;
@@ -253,33 +289,75 @@ json_t *sp_resources_allow_json(const struct sp_resources *resources)
     return list;
 }
 
-static json_t *flavor_json(const struct sp_config *config, const struct sp_flavor *flavor)
+/* "16 GB", "512 MB" */
+static char *size_text(uint64_t bytes)
+{
+    return bytes >> 30 ? sp_asprintf("%.3g GB", (double)bytes / (double)(1ull << 30))
+                       : sp_asprintf("%" PRIu64 " MB", bytes >> 20);
+}
+
+static const char *manufacturer(const char *model)
+{
+    static const char *const names[][2] = {
+        {"nvidia", "Nvidia"}, {"amd", "AMD"}, {"intel", "Intel"}};
+
+    for (size_t i = 0; i < SP_LEN(names); i++)
+        if (strncasecmp(model, names[i][0], strlen(names[i][0])) == 0)
+            return names[i][1];
+    return "";
+}
+
+/* `promise` and `reason` are ours beside what the Hub says: what its kind of slot promises, and why
+ * it cannot be had here. */
+static void put_accelerator(json_t *row, const struct sp_gpu_slots *gpus,
+                            const struct sp_flavor *flavor)
+{
+    SP_AUTO_FREE char *quantity = sp_asprintf("%" PRIu64, flavor->gpus);
+    SP_AUTO_FREE char *vram = NULL;
+    struct sp_error why = {0};
+    struct sp_gpu_offer offer;
+    bool never = sp_gpu_slots_fit(gpus, flavor, 0, &why) == SP_GPU_NEVER;
+
+    sp_gpu_slots_offer(gpus, flavor, &offer);
+    vram = offer.memory_bytes ? size_text(offer.memory_bytes) : sp_strdup("");
+    (void)json_object_set_new(row, "accelerator",
+                              json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "gpu", "model",
+                                        offer.model[0] ? offer.model : flavor->gpu, "quantity",
+                                        quantity, "vram", vram, "manufacturer",
+                                        manufacturer(offer.model)));
+    if (never)
+        (void)json_object_set_new(row, "reason", json_string(why.msg));
+    else
+        (void)json_object_set_new(row, "promise", json_string(offer.promise));
+}
+
+static json_t *flavor_json(const struct sp_config *config, const struct sp_gpu_slots *gpus,
+                           const struct sp_flavor *flavor)
 {
     struct sp_launch_limits limits;
     SP_AUTO_FREE char *cpu = NULL;
     SP_AUTO_FREE char *ram = NULL;
+    json_t *row;
 
     flavor_limits(config, flavor, &limits);
     cpu = sp_asprintf("%g vCPU", limits.cpu_millis / 1000.0);
-    ram = limits.memory_bytes >> 30
-              ? sp_asprintf("%.3g GB", (double)limits.memory_bytes / (double)(1ull << 30))
-              : sp_asprintf("%" PRIu64 " MB", limits.memory_bytes >> 20);
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:s}", "name", flavor->name, "prettyName",
-                     flavor->name, "cpu", cpu, "ram", ram, "accelerator",
-                     flavor->gpus ? json_pack("{s:s, s:s, s:s}", "type", "gpu", "model",
-                                              flavor->gpu, "manufacturer", "")
-                                  : json_null(),
-                     "unitCostMicroUSD", 0, "unitCostUSD", 0, "unitLabel", "minute");
+    ram = size_text(limits.memory_bytes);
+    row = json_pack("{s:s, s:s, s:s, s:s, s:n, s:n, s:n, s:i, s:i, s:s}", "name", flavor->name,
+                    "prettyName", flavor->name, "cpu", cpu, "ram", ram, "accelerator", "promise",
+                    "reason", "unitCostMicroUSD", 0, "unitCostUSD", 0, "unitLabel", "minute");
+    if (flavor->gpus)
+        put_accelerator(row, gpus, flavor);
+    return row;
 }
 
-json_t *sp_resources_flavors_json(const struct sp_config *config)
+json_t *sp_resources_flavors_json(const struct sp_config *config, const struct sp_gpu_slots *gpus)
 {
     struct sp_flavor all[SP_FLAVORS_MAX];
     size_t n = read_flavors(config, all);
     json_t *list = json_array();
 
     for (size_t i = 0; i < n; i++)
-        (void)json_array_append_new(list, flavor_json(config, &all[i]));
+        (void)json_array_append_new(list, flavor_json(config, gpus, &all[i]));
     return list;
 }
 

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "runtime/flavors.h"
+#include "runtime/spaces/gpu_slots.h"
 #include "sandbox/launch.h"
 
 struct sp_config;
@@ -30,10 +31,21 @@ struct sp_resources {
 
 void sp_resources_limits(const struct sp_config *config, const struct sp_resources *resources,
                          struct sp_launch_limits *ret);
-/* The parts of SANDBOX_START that are resources; an error when the host's settings changed since.
+/*
+ * The parts of SANDBOX_START that are resources; an error when the host's settings changed since.
+ * GPU slots are taken for msg->sandbox: give them back with sp_gpu_slots_release.
  */
-int sp_resources_fill(const struct sp_config *config, const struct sp_resources *resources,
-                      struct sp_launch_msg *msg, struct sp_error *err);
+int sp_resources_fill(const struct sp_config *config, struct sp_gpu_slots *gpus,
+                      const struct sp_resources *resources, struct sp_launch_msg *msg,
+                      struct sp_error *err);
+/* Whether its GPU slots can be had now; see sp_gpu_slots_fit. */
+enum sp_gpu_fit sp_resources_gpu_fit(const struct sp_config *config,
+                                     const struct sp_gpu_slots *gpus,
+                                     const struct sp_resources *resources, uint64_t without,
+                                     struct sp_error *why);
+/* What a GPU of its promises: a hard limit, or cooperation; "" without one. */
+const char *sp_resources_promise(const struct sp_config *config, const struct sp_gpu_slots *gpus,
+                                 const struct sp_resources *resources);
 const char *sp_resources_hardware(const struct sp_resources *resources);
 /* 0 = it is never frozen. */
 uint64_t sp_resources_freeze_ms(const struct sp_config *config,
@@ -47,8 +59,10 @@ uint64_t sp_resources_freeze_ms(const struct sp_config *config,
  */
 char *sp_resources_proxy(const struct sp_config *config, uint32_t network, const char *variable);
 
-int sp_resources_set_hardware(const struct sp_config *config, struct sp_resources *resources,
-                              const char *flavor, struct sp_error *err);
+/* Hardware that is taken just now is fine: the Space will wait for it. */
+int sp_resources_set_hardware(const struct sp_config *config, const struct sp_gpu_slots *gpus,
+                              struct sp_resources *resources, const char *flavor,
+                              struct sp_error *err);
 int sp_resources_set_storage(const struct sp_config *config, struct sp_resources *resources,
                              const char *tier, struct sp_error *err);
 /* `allow`: names, divided by commas. */
@@ -63,7 +77,7 @@ bool sp_resources_differ(const struct sp_resources *a, const struct sp_resources
 const char *sp_resources_network_to_string(uint32_t network);
 json_t *sp_resources_allow_json(const struct sp_resources *resources);
 /* All flavours of this host, as GET /api/spaces/hardware has them. */
-json_t *sp_resources_flavors_json(const struct sp_config *config);
+json_t *sp_resources_flavors_json(const struct sp_config *config, const struct sp_gpu_slots *gpus);
 json_t *sp_resources_to_record(const struct sp_resources *resources);
 /* Null or absent: all zero. False for what cannot be read. */
 bool sp_resources_from_record(const json_t *obj, struct sp_resources *ret);

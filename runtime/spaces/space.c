@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "runtime/app/app.h"
@@ -124,7 +125,7 @@ static void on_exited(void *arg, struct sp_instance *instance, const char *reaso
     space->serving = NULL;
     if (sp_clock_mono_ms() - space->served_since_ms > LONG_LIFE_MS)
         space->crashes = 0;
-    if (!space->next && space->crashes == 0 && !space->all->stopping) {
+    if (!space->next && !space->start_queued && space->crashes == 0 && !space->all->stopping) {
         keep_for_revival(space, instance);
     } else {
         space->stopping++;
@@ -188,6 +189,43 @@ static void stop_next(struct sp_space *space)
     sp_instance_stop(instance, 0);
 }
 
+static void set_queued(struct sp_space *space, bool queued)
+{
+    if (queued && !space->start_queued)
+        sp_list_append(&space->all->waiting, &space->wait_node);
+    else if (!queued && space->start_queued)
+        sp_list_remove(&space->wait_node);
+    space->start_queued = queued;
+}
+
+/* A GPU has one holder: when it is our own version before, that lets go first. */
+static bool may_have_gpu(struct sp_space *space)
+{
+    const struct sp_config *config = space->all->config;
+    const struct sp_gpu_slots *gpus = space->all->instances.gpus;
+    struct sp_error why = {0};
+    uint64_t bytes;
+
+    if (sp_resources_gpu_fit(config, gpus, &space->resources, 0, &why) != SP_GPU_BUSY)
+        return true;
+    if (sp_resources_gpu_fit(config, gpus, &space->resources, space->id, NULL) == SP_GPU_FITS) {
+        if (space->serving && sp_gpu_slots_held(gpus, sp_instance_sandbox(space->serving), &bytes))
+            stop_serving(space, sp_config_duration(config, "drain"));
+        (void)sp_error_set(&why, SP_ERR_LIMIT, 0,
+                           "waits for its GPU: what ran before lets go of it first");
+    }
+    (void)snprintf(space->waits, sizeof(space->waits), "%s", why.msg);
+    return false;
+}
+
+static bool may_start(struct sp_space *space)
+{
+    if (space->all->starting < PARALLEL_STARTS)
+        return may_have_gpu(space);
+    (void)snprintf(space->waits, sizeof(space->waits), "waits for other apps to start");
+    return false;
+}
+
 /* Starts the candidate, or the current version where there is none; false when nothing is there. */
 static bool start_next(struct sp_space *space)
 {
@@ -209,7 +247,7 @@ static bool start_next(struct sp_space *space)
         return false;
     (void)uv_timer_stop(&space->backoff);
     stop_next(space);
-    space->start_queued = space->all->starting >= PARALLEL_STARTS;
+    set_queued(space, !may_start(space));
     if (space->start_queued)
         return true; /* sp_spaces_progress brings us back */
 
@@ -237,6 +275,13 @@ static void on_backoff(uv_timer_t *timer)
 
 /* --- the steps -------------------------------------------------------------------------------- */
 
+/* What the next version does, or waits for. */
+static void tell_start(struct sp_space *space)
+{
+    set_stage(space, space->serving ? SP_STAGE_RUNNING_APP_STARTING : SP_STAGE_APP_STARTING,
+              space->start_queued ? space->waits : "the app is loading");
+}
+
 static void step_wanted(struct sp_space *space)
 {
     if (space->paused) {
@@ -245,8 +290,7 @@ static void step_wanted(struct sp_space *space)
     }
     space->crashes = 0;
     if (start_next(space))
-        set_stage(space, space->serving ? SP_STAGE_RUNNING_APP_STARTING : SP_STAGE_APP_STARTING,
-                  space->start_queued ? "waits for other apps to start" : "the app is loading");
+        tell_start(space);
 }
 
 /* The candidate has proved itself: it is the current version from now on. */
@@ -301,7 +345,8 @@ static void step_failed(struct sp_space *space, enum sp_stage stage, const char 
     }
     if (was_candidate && version_is_set(&space->current)) {
         (void)start_next(space); /* the candidate has failed, so this is the version before it */
-        set_stage(space, SP_STAGE_APP_STARTING, "the version before is loading again");
+        set_stage(space, SP_STAGE_APP_STARTING,
+                  space->start_queued ? space->waits : "the version before is loading again");
         return;
     }
     set_stage(space, stage, reason);
@@ -318,15 +363,14 @@ static void start_again(struct sp_space *space)
     sp_instance_revive(space->next);
 }
 
-/* The back-off is over, or a start slot is free for one that waited. */
+/* The back-off is over, or one that waited may look again whether it can have what it needs. */
 static void step_backoff_over(struct sp_space *space)
 {
-    bool waited = SP_TAKE_FLAG(space->start_queued);
+    bool waited = space->start_queued;
 
     start_again(space);
-    if (waited && space->next && !space->start_queued)
-        set_stage(space, space->serving ? SP_STAGE_RUNNING_APP_STARTING : SP_STAGE_APP_STARTING,
-                  "the app is loading");
+    if (waited || space->start_queued)
+        tell_start(space);
 }
 
 static void step_ended(struct sp_space *space, const char *reason)
@@ -334,6 +378,8 @@ static void step_ended(struct sp_space *space, const char *reason)
     set_stage(space, SP_STAGE_APP_STARTING, reason);
     if (!space->next || space->next_is_crashed)
         start_again(space);
+    if (space->start_queued)
+        tell_start(space);
 }
 
 static void step_exited(struct sp_space *space, const char *reason)
@@ -362,7 +408,7 @@ static void step_end(struct sp_space *space, enum sp_stage stage, const char *re
                      uint64_t drain_ms)
 {
     (void)uv_timer_stop(&space->backoff);
-    space->start_queued = false;
+    set_queued(space, false);
     stop_next(space);
     stop_serving(space, drain_ms);
     set_stage(space, stage, reason);
@@ -401,6 +447,7 @@ void sp_space_open(struct sp_space *space, struct sp_spaces *all)
     space->since_ms = sp_clock_wall_ms();
     sp_list_init(&space->watchers);
     sp_list_init(&space->node);
+    sp_list_init(&space->wait_node);
     space->log = sp_applog_new(all->loop, SP_DIR_LOGS, space->id, all->config);
     (void)uv_timer_init(all->loop, &space->backoff);
     space->backoff.data = space;

@@ -69,7 +69,9 @@ struct sp_space {
     uint64_t served_since_ms; /* monotonic */
     uv_timer_t backoff;
     bool backoff_open;
-    bool start_queued;              /* waits for a free start slot */
+    bool start_queued;        /* waits for what `waits` says, */
+    struct sp_list wait_node; /* in sp_spaces.waiting then */
+    char waits[512];
     bool changing;                  /* a change by somebody is being stored: one at a time */
     bool save_again;                /* something of this life changed meanwhile */
     char outdated[SP_SNAPSHOT_HEX]; /* the stored record still refers to it; goes after the save */

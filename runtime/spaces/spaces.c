@@ -129,6 +129,7 @@ void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct
     sp_map_init(&all->by_name);
     sp_map_init(&all->pinned);
     sp_list_init(&all->creating);
+    sp_list_init(&all->waiting);
     *load = (struct load){all, ready, arg};
     load_page(load, "");
 }
@@ -168,9 +169,9 @@ void sp_spaces_progress(struct sp_spaces *all)
 {
     bool quiet = true;
 
+    SP_LIST_EACH (space, &all->waiting, struct sp_space, wait_node)
+        sp_space_step(space, SP_SPACE_BACKOFF_OVER, SP_STAGE_COUNT, "");
     SP_LIST_EACH (space, &all->list, struct sp_space, node) {
-        if (space->start_queued && !all->stopping)
-            sp_space_step(space, SP_SPACE_BACKOFF_OVER, SP_STAGE_COUNT, "");
         quiet = quiet && sp_space_is_quiet(space);
         if (space->stage == SP_STAGE_DELETING && sp_space_is_quiet(space))
             free_if_deleted(space);

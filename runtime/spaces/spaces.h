@@ -31,6 +31,7 @@ struct sp_spaces {
     struct sp_map by_name; /* "owner/name" in lower case: ids are matched without regard to case */
     struct sp_list creating; /* changes that make a Space and are not stored yet */
     struct sp_map pinned;    /* snapshot -> how many deploys are about to refer to it */
+    struct sp_list waiting;  /* starts that wait for room or a GPU: first come, first served */
     unsigned starting;       /* instances between start and READY/FAILED */
     bool stopping;
     void (*on_stopped)(void *arg);
@@ -92,7 +93,7 @@ void sp_spaces_save(struct sp_space *space);
 void sp_spaces_outdate(struct sp_space *space, const char *snapshot);
 /* For space.c: removes a snapshot that no Space and no instance refers to any more. */
 void sp_spaces_drop_snapshot(struct sp_spaces *all, const char *snapshot);
-/* For space.c: a start slot became free, or an instance is gone. */
+/* For space.c: there is room for a start, or an instance is gone and with it what it held. */
 void sp_spaces_progress(struct sp_spaces *all);
 
 /* runtime/spaces/space_record.c: the stored form. */

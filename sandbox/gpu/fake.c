@@ -38,7 +38,13 @@ static int list(const struct sp_gpu_options *options, struct sp_gpu_list *ret, s
     size_t len = 0;
     int r = read_file(options, &text, &len, err);
 
-    return r < 0 ? r : sp_gpu_list_parse(sp_slice(text, len), ret, err);
+    if (r == 0)
+        r = sp_gpu_list_parse(sp_slice(text, len), ret, err);
+    for (size_t i = 0; r == 0 && i < ret->n; i++)
+        if (ret->slots[i].kind == SP_GPU_WHOLE && ret->slots[i].memory_bytes > 0 &&
+            sp_gpu_is_shared(options, &ret->slots[i]))
+            ret->slots[i].kind = SP_GPU_SHARED;
+    return r;
 }
 
 static int usage(const struct sp_gpu_options *options, const struct sp_gpu_list *slots,

@@ -30,9 +30,22 @@ static void test_out_of_memory_names_limit_and_peak_in_human_sizes(void **state)
     assert_string_equal(reason, "killed: out of memory, limit 2 GiB, peak 2.0 GiB (space.memory)");
 }
 
+static void test_gpu_memory_is_kept_for_the_exit_which_names_limit_and_use(void **state)
+{
+    struct sp_limit_notes notes = {.gpu_used_bytes = 0};
+    struct sp_launch_msg gpu = hit(SP_LAUNCH_LIMIT_GPU_MEMORY);
+    SP_AUTO_FREE char *reason = NULL;
+
+    (void)state;
+    gpu.hit.usage.gpu_memory_bytes = 700ull << 20;
+    assert_null(sp_limit_note(&notes, &limits, &gpu, 1000));
+    reason = sp_limit_gpu_reason(600ull << 20, notes.gpu_used_bytes);
+    assert_string_equal(reason, "killed: GPU memory, limit 600 MiB, used 700 MiB");
+}
+
 static void test_a_limit_is_noted_once_a_minute_and_each_for_itself(void **state)
 {
-    struct sp_limit_notes notes = {{0}};
+    struct sp_limit_notes notes = {.gpu_used_bytes = 0};
     struct sp_launch_msg pids = hit(SP_LAUNCH_LIMIT_PIDS), cpu = hit(SP_LAUNCH_LIMIT_CPU);
     SP_AUTO_FREE char *first = sp_limit_note(&notes, &limits, &pids, 1000);
     SP_AUTO_FREE char *other = sp_limit_note(&notes, &limits, &cpu, 1001);
@@ -47,7 +60,7 @@ static void test_a_limit_is_noted_once_a_minute_and_each_for_itself(void **state
 
 static void test_pressure_is_given_in_percent_and_memory_is_left_to_the_exit(void **state)
 {
-    struct sp_limit_notes notes = {{0}};
+    struct sp_limit_notes notes = {.gpu_used_bytes = 0};
     struct sp_launch_msg pressure = hit(SP_LAUNCH_LIMIT_PRESSURE);
     struct sp_launch_msg memory = hit(SP_LAUNCH_LIMIT_MEMORY), unknown = hit(SP_LAUNCH_LIMITS);
     SP_AUTO_FREE char *note = sp_limit_note(&notes, &limits, &pressure, 1000);
@@ -62,6 +75,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_out_of_memory_names_limit_and_peak_in_human_sizes),
+        cmocka_unit_test(test_gpu_memory_is_kept_for_the_exit_which_names_limit_and_use),
         cmocka_unit_test(test_a_limit_is_noted_once_a_minute_and_each_for_itself),
         cmocka_unit_test(test_pressure_is_given_in_percent_and_memory_is_left_to_the_exit),
     };
