@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "runtime/config.h"
+#include "sandbox/network_options.h"
 
 static const char *const modes[] = {
     [SP_LAUNCH_NETWORK_NONE] = "none",
@@ -212,12 +213,25 @@ static int check_allow(const char *allow, struct sp_error *err)
     return 0;
 }
 
+/* The launcher refuses it too, at the start; here its owner hears of it. The setting has been
+ * checked. */
+static int check_allowed(const struct sp_config *config, uint32_t mode, struct sp_error *err)
+{
+    unsigned allowed = 1u << SP_LAUNCH_NETWORK_NONE;
+
+    (void)sp_network_parse_modes(sp_config_str(config, "network.allowed"), &allowed, NULL);
+    if (allowed & 1u << mode)
+        return 0;
+    return sp_error_set(err, SP_ERR_DENIED, 0,
+                        "network '%s' is not allowed on this host (see network.allowed)",
+                        modes[mode]);
+}
+
 int sp_resources_set_network(const struct sp_config *config, struct sp_resources *resources,
                              const char *mode, const char *allow, struct sp_error *err)
 {
     int r = 0;
 
-    (void)config;
     for (uint32_t i = 0; i < SP_LEN(modes); i++) {
         if (strcmp(mode, modes[i]) != 0)
             continue;
@@ -225,6 +239,8 @@ int sp_resources_set_network(const struct sp_config *config, struct sp_resources
             r = check_allow(allow, err);
         else if (allow[0])
             r = sp_error_set(err, SP_ERR_INVALID, 0, "'allow' belongs to the mode allow-list");
+        if (r == 0)
+            r = check_allowed(config, i, err);
         if (r < 0)
             return r;
         resources->network = i;

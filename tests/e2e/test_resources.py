@@ -263,13 +263,18 @@ class Storage(Case):
 
 
 class Network(Case):
-    def test_the_choice_is_shown_and_a_refusal_of_the_host_is_the_reason(self):
+    def test_a_mode_that_the_operator_does_not_allow_is_refused_when_it_is_chosen(self):
         d = self.start()
-        self.assertEqual(d.runtime("me/app")["network"], {"mode": "none", "allow": []})
-        runtime = self.change(d, "network", {"mode": "allow-list", "allow": ["pypi.org", "*.example.org"]})
-        self.assertEqual(runtime["network"], {"mode": "allow-list", "allow": ["pypi.org", "*.example.org"]})
-        self.assertIn("has network none", d.cli("network", "me/app", "none").stdout)
-        self.wait_running(d)
+        sentence = "network '%s' is not allowed on this host (see network.allowed)"
+        for body in ({"mode": "outbound"}, {"mode": "allow-list", "allow": ["pypi.org"]}):
+            reply = d.post("/api/spaces/me/app/network", body)
+            self.assertEqual((reply.status, reply.json["error"]), (403, sentence % body["mode"]))
+        done = d.cli("network", "me/app", "outbound", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(sentence % "outbound", done.stderr)
+        runtime = d.runtime("me/app")
+        self.assertEqual((runtime["stage"], runtime["network"]["mode"]), ("RUNNING", "none"))
+        self.assertEqual(self.change(d, "network", {"mode": "none"})["network"], {"mode": "none", "allow": []})
 
 
 if __name__ == "__main__":
