@@ -93,12 +93,10 @@ int sp_link_no_v6(const char *name)
 
 int sp_link_find(int nl, const char *name)
 {
-    (void)nl;
-    {
-        unsigned index = if_nametoindex(name);
+    unsigned index = if_nametoindex(name);
 
-        return index ? (int)index : -errno;
-    }
+    (void)nl;
+    return index ? (int)index : -errno;
 }
 
 int sp_link_remove(int nl, int index)
@@ -196,6 +194,19 @@ static int add_addr(int nl, int index, uint32_t addr, unsigned bits)
     return ask(nl, head);
 }
 
+/* Asks for the new interface `name`; it gets no address of version 6. */
+static int make(int nl, struct nlmsghdr *head, const char *name, int *ret_index)
+{
+    int r = ask(nl, head);
+
+    if (r == 0)
+        r = sp_link_find(nl, name);
+    if (r < 0)
+        return r;
+    *ret_index = r;
+    return sp_link_no_v6(name);
+}
+
 int sp_link_add_bridge(int nl, const char *name, const uint8_t mac[SP_MAC_LEN], uint32_t addr,
                        unsigned bits, int *ret_index)
 {
@@ -214,14 +225,7 @@ int sp_link_add_bridge(int nl, const char *name, const uint8_t mac[SP_MAC_LEN], 
     mnl_attr_put_u8(head, IFLA_BR_MCAST_SNOOPING, 0);
     mnl_attr_nest_end(head, data);
     mnl_attr_nest_end(head, info);
-    r = ask(nl, head);
-    if (r < 0)
-        return r;
-    r = sp_link_find(nl, name);
-    if (r < 0)
-        return r;
-    *ret_index = r;
-    r = sp_link_no_v6(name);
+    r = make(nl, head, name, ret_index);
     if (r == 0)
         r = add_addr(nl, *ret_index, addr, bits);
     return r < 0 ? r : sp_link_up(nl, *ret_index);
@@ -273,14 +277,7 @@ int sp_link_add_pair(int nl, const char *name, int bridge, int netns_fd,
     mnl_attr_nest_end(head, peer);
     mnl_attr_nest_end(head, data);
     mnl_attr_nest_end(head, info);
-    r = ask(nl, head);
-    if (r < 0)
-        return r;
-    r = sp_link_find(nl, name);
-    if (r < 0)
-        return r;
-    *ret_index = r;
-    r = sp_link_no_v6(name);
+    r = make(nl, head, name, ret_index);
     return r < 0 ? r : close_port(nl, *ret_index);
 }
 
