@@ -6,28 +6,11 @@ import os
 import subprocess
 
 import escape
+import net_programs
 import netns
 from escape import PYTHON, launch, story
 
 CASES = []
-
-REACH = """
-import socket, sys, threading
-def go(where):
-    host, port = where.rsplit("/", 1)
-    try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
-            s.settimeout(2)
-            s.connect((host, int(port)))
-            said[where] = s.recv(100).decode().split()[0]
-    except OSError as e:
-        said[where] = "no"
-said = {}
-threads = [threading.Thread(target=go, args=(a,)) for a in sys.argv[1:]]
-for t in threads: t.start()
-for t in threads: t.join()
-for where in sys.argv[1:]: print(where, said[where])
-"""
 
 
 @contextlib.contextmanager
@@ -56,7 +39,13 @@ def outside(t, *options):
 def table(t, launcher, box, program, *argv):
     exited, text = launcher.run(box, [PYTHON, "-c", program, *argv])
     t.expect(exited.status == 0, text)
-    return dict(line.split(" ", 1) for line in text.splitlines())
+    return net_programs.table(text)
+
+
+def reach(t, launcher, box, *where):
+    """The first word of each: hello, no."""
+    said = table(t, launcher, box, net_programs.REACH, *where)
+    return {place: word.split()[0].rstrip(":") for place, word in said.items()}
 
 
 def outbound(launcher, **more):
@@ -74,12 +63,12 @@ def private(t):
         launcher.close_log(worker)
         where = [a + "/80" for a in [*netns.CLOSED, "fd00::9", "::ffff:10.9.9.9", "::ffff:169.254.169.254", "0.0.0.0",
                                      "127.0.0.1", netns.HOST, "10.208.0.1", "224.0.0.1"]] + ["10.208.0.3/8080"]
-        said = table(t, launcher, one, REACH, netns.PUBLIC + "/80", *where)
+        said = reach(t, launcher, one, netns.PUBLIC + "/80", *where)
         t.expect(said.pop(netns.PUBLIC + "/80") == "hello", "the public address is not reached either")
         t.expect(set(said.values()) == {"no"}, repr(said))
         with launcher.connect(other, 8080) as c:
             t.expect(c.recv(100) == b"oops", "the neighbour does not listen")
-        control = subprocess.run(world.enter(world.host) + [PYTHON, "-c", REACH, *where[:8]],
+        control = subprocess.run(world.enter(world.host) + [PYTHON, "-c", net_programs.REACH, *where[:8]],
                                  capture_output=True, text=True, check=True).stdout
         t.expect(control.count(" no") == 0, "the host itself does not get there: " + control)
     return "timed out or refused"
@@ -89,40 +78,21 @@ def private(t):
 def forged(t):
     with outside(t) as (world, launcher):
         box = outbound(launcher)
-        said = table(t, launcher, box, """
-import errno, fcntl, socket, struct
-def tries(name, what):
-    try: what(); print(name, "OK")
-    except OSError as e: print(name, errno.errorcode[e.errno])
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-ifreq = b"eth0".ljust(16, b"\\0") + struct.pack("<HH4s8x", 2, 0, socket.inet_aton("10.208.0.99"))
-tries("address", lambda: fcntl.ioctl(s, 0x8916, ifreq))
-tries("mac", lambda: fcntl.ioctl(s, 0x8924, b"eth0".ljust(40, b"\\0")))
-tries("packet", lambda: socket.socket(17, socket.SOCK_RAW, 3))
-tries("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 17))
-def claim():
-    t = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    t.setsockopt(0, 15, 1); t.bind(("10.208.0.99", 0)); t.sendto(b"x", ("10.208.0.1", 53))
-try: claim()
-except OSError: pass
-""")
-        t.expect(said and "OK" not in said.values(), repr(said))
+        said = table(t, launcher, box, net_programs.FORGE)
+        could = {name for name in said if said[name] == "OK"} - net_programs.FORGE_DROPPED
+        t.expect(said and not could, repr(said))
         heard = world.in_host("ip", "neigh", "show") + world.in_host("bridge", "fdb", "show")
-        t.expect("10.208.0.99" not in heard, heard)
+        t.expect(net_programs.FORGED not in heard, heard)
     return "EPERM, dropped"
 
 
 @story(41, "a name that leads to a private address", "refused", into=CASES)
 def rebound(t):
     with outside(t) as (_, launcher):
-        said = table(t, launcher, outbound(launcher), """
-import socket, sys
-for name in sys.argv[1:]:
-    try: print(name, socket.getaddrinfo(name, 80)[0][4][0])
-    except OSError: print(name, "no")
-""", "public.test", "private.test", "metadata.test", "mixed.test", "loop.test", "evil-alias.test")
+        said = table(t, launcher, outbound(launcher), net_programs.RESOLVE,
+                     "public.test", "private.test", "metadata.test", "mixed.test", "loop.test", "evil-alias.test")
         t.expect(said.pop("public.test") == netns.PUBLIC, "no name is answered")
-        t.expect(set(said.values()) == {"no"}, repr(said))
+        t.expect(all(word.startswith("no:") for word in said.values()), repr(said))
     return "refused"
 
 
@@ -144,7 +114,7 @@ time.sleep(600)
 """])
         text = launcher.read_log(worker, b".")
         t.expect(text == "open 20.\n" or text == "open 20.", text)
-        said = table(t, launcher, other, REACH, netns.PUBLIC + "/80")
+        said = reach(t, launcher, other, netns.PUBLIC + "/80")
         t.expect(set(said.values()) == {"hello"}, "the neighbour does not get out: %r" % said)
         launcher.close_log(worker)
     return "ends at the cap"
