@@ -59,7 +59,7 @@ static int watch(const struct sp_gpu_options *options, uint64_t every_ms)
     int r = 0;
 
     sp_gpu_list_init(&list);
-    if (!provider || provider->list(options, &list, &err) < 0)
+    if (!provider || sp_gpu_provider_list(provider, options, &list, &err) < 0)
         r = -1;
     while (r == 0) {
         SP_AUTO_BUF struct sp_buf out;

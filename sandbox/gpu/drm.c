@@ -193,7 +193,10 @@ static void count(struct reading *reading, int pid, const struct sp_fdinfo *info
         usage->uses[i].bytes = 0;
         usage->n++;
     }
-    usage->uses[i].bytes += info->vram_bytes;
+    if (info->vram_bytes > UINT64_MAX - usage->uses[i].bytes)
+        usage->uses[i].bytes = UINT64_MAX;
+    else
+        usage->uses[i].bytes += info->vram_bytes;
 }
 
 /* A process that ends meanwhile, or that we may not look into, counts nothing. */

@@ -201,6 +201,20 @@ static void add_migs(const struct host *host, device dev, unsigned minor, unsign
             add_mig(host, mig, minor, gpu, i, ret);
 }
 
+/* Shares are worth what is watched of them: a GPU that does not tell is lent as a whole. */
+static bool can_share(device dev, const struct sp_gpu_slot *slot, struct sp_gpu_list *ret)
+{
+    static struct process processes[PROCESSES_MAX];
+    unsigned n = PROCESSES_MAX;
+    int r = nvml.compute(dev, &n, processes);
+
+    if (slot->memory_bytes > 0 && (r == 0 || r == TOO_SMALL))
+        return true;
+    sp_gpu_list_note(ret, "%s cannot be shared, it does not tell its memory: %s", slot->id,
+                     r ? nvml.error(r) : "no size");
+    return false;
+}
+
 static void add_gpu(const struct sp_gpu_options *options, const struct host *host, unsigned gpu,
                     struct sp_gpu_list *ret)
 {
@@ -218,9 +232,11 @@ static void add_gpu(const struct sp_gpu_options *options, const struct host *hos
         add_migs(host, dev, minor, gpu, ret);
         return;
     }
-    if (!describe(dev, &slot))
+    if (!describe(dev, &slot)) {
+        sp_gpu_list_note(ret, "GPU %u does not say its UUID and name", gpu);
         return;
-    if (sp_gpu_is_shared(options, &slot) && slot.memory_bytes > 0)
+    }
+    if (sp_gpu_is_shared(options, &slot) && can_share(dev, &slot, ret))
         slot.kind = SP_GPU_SHARED;
     add_common(host, &slot, minor);
     (void)snprintf(slot.cdi[0], sizeof(slot.cdi[0]), "nvidia.com/gpu=%.70s", slot.uuid);
@@ -302,28 +318,31 @@ static int read_processes(int (*get)(device, unsigned *, struct process *), devi
     return 0;
 }
 
-/* Shared and whole slots: a MIG instance is limited by the GPU itself. */
+/*
+ * Shared and whole slots: a MIG instance is limited by the GPU itself. One that was to be shared
+ * and does not tell fails the reading, so that it is not taken for one that nobody uses.
+ */
 static int usage(const struct sp_gpu_options *options, const struct sp_gpu_list *slots,
                  struct sp_gpu_usage *ret, struct sp_error *err)
 {
     unsigned n = 0;
     int r = nvml.lib ? nvml.count(&n) : 1;
 
-    (void)options;
     ret->n = 0;
     if (r)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "NVML does not answer");
     for (unsigned i = 0; i < n && i < GPUS_MAX; i++) {
+        const struct sp_gpu_slot *slot;
         char uuid[80] = "";
         device dev;
 
         if (nvml.by_index(i, &dev) || nvml.uuid(dev, uuid, sizeof(uuid)) ||
-            !sp_gpu_list_find(slots, uuid))
+            !(slot = sp_gpu_list_find(slots, uuid)))
             continue;
         r = read_processes(nvml.compute, dev, uuid, ret);
         if (r == 0)
             (void)read_processes(nvml.graphics, dev, uuid, ret);
-        if (r)
+        if (r && sp_gpu_is_shared(options, slot))
             return sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "list processes: %.200s",
                                 nvml.error(r));
     }

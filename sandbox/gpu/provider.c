@@ -32,6 +32,34 @@ const struct sp_gpu_provider *sp_gpu_provider_pick(const struct sp_gpu_options *
     return NULL;
 }
 
+/* A driver's odd word costs its own slot: the launcher would refuse the whole list for it. */
+static void leave_out_odd(struct sp_gpu_list *list)
+{
+    for (size_t i = 0; i < list->n;) {
+        const struct sp_gpu_slot *slot = &list->slots[i];
+        bool is_plain = sp_gpu_id_may(slot->id) && sp_gpu_id_may(slot->uuid);
+
+        if (is_plain && sp_gpu_list_find(list, slot->id) == slot) {
+            i++;
+            continue;
+        }
+        sp_gpu_list_note(list, "GPU '%.79s' is left out: %s", slot->id,
+                         is_plain ? "another has its id" : "its id is not plain");
+        sp_gpu_list_remove(list, i);
+    }
+}
+
+int sp_gpu_provider_list(const struct sp_gpu_provider *provider,
+                         const struct sp_gpu_options *options, struct sp_gpu_list *ret,
+                         struct sp_error *err)
+{
+    int r = provider->list(options, ret, err);
+
+    if (r == 0)
+        leave_out_odd(ret);
+    return r;
+}
+
 void sp_gpu_inventory(const struct sp_gpu_options *options, struct sp_gpu_list *ret)
 {
     struct sp_error err = {0};
@@ -41,7 +69,7 @@ void sp_gpu_inventory(const struct sp_gpu_options *options, struct sp_gpu_list *
         sp_gpu_list_note(ret, "%s", err.msg);
         return;
     }
-    if (provider->list(options, ret, &err) < 0) {
+    if (sp_gpu_provider_list(provider, options, ret, &err) < 0) {
         sp_gpu_list_done(ret);
         sp_gpu_list_note(ret, "%s: %s", provider->name, err.msg);
     }

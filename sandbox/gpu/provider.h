@@ -38,6 +38,11 @@ extern const struct sp_gpu_provider sp_gpu_nvml, sp_gpu_drm, sp_gpu_fake;
 const struct sp_gpu_provider *sp_gpu_provider_pick(const struct sp_gpu_options *options,
                                                    struct sp_error *err);
 
+/* The provider's list, without the slots that the text form cannot say; a note tells of them. */
+int sp_gpu_provider_list(const struct sp_gpu_provider *provider,
+                         const struct sp_gpu_options *options, struct sp_gpu_list *ret,
+                         struct sp_error *err);
+
 /* List, with what the CDI files add. Never fails: `why` of an empty list says it. */
 void sp_gpu_inventory(const struct sp_gpu_options *options, struct sp_gpu_list *ret);
 

@@ -42,6 +42,9 @@ enum sp_gpu_kind {
 #define SP_GPU_MOUNTS_MAX 96
 #define SP_GPU_USAGE_MAX  1024 /* processes in one reading */
 #define SP_GPU_TEXT_MAX   ((size_t)256 << 10)
+#define SP_GPU_BYTES_MAX                                                                           \
+    (1ull << 50) /* more is this much: one odd number costs no whole reading                       \
+                  */
 
 /* A character device of the host. */
 struct sp_gpu_node {
@@ -119,6 +122,7 @@ void sp_gpu_usage_print(const struct sp_gpu_usage *usage, struct sp_buf *out);
 
 /* Whether the text form can say it: what others wrote is left out before it spoils the whole list.
  */
+bool sp_gpu_id_may(const char *id);
 bool sp_gpu_mount_may(const char *host, const char *inside);
 bool sp_gpu_env_may(const char *value);
 

@@ -9,9 +9,8 @@
 #include "base/mem.h"
 #include "sandbox/gpu/slot.h"
 
-#define MEMORY_MAX (1ll << 50)
-#define MAJOR_MAX  4095
-#define MINOR_MAX  1048575
+#define MAJOR_MAX 4095
+#define MINOR_MAX 1048575
 
 static int bad(struct sp_error *err, const char *what)
 {
@@ -44,6 +43,11 @@ static bool is_plain(const char *text, bool spaces)
     return true;
 }
 
+static uint64_t at_most(uint64_t bytes)
+{
+    return bytes < SP_GPU_BYTES_MAX ? bytes : SP_GPU_BYTES_MAX;
+}
+
 static bool take_text(const json_t *obj, const char *key, bool spaces, char *ret, size_t size)
 {
     const char *text = "";
@@ -64,6 +68,11 @@ static bool is_path(const char *path)
            !strstr(path, "/../") && path[len - 1] != '/' &&
            !(len >= 3 && strcmp(path + len - 3, "/..") == 0) &&
            !(len >= 2 && strcmp(path + len - 2, "/.") == 0);
+}
+
+bool sp_gpu_id_may(const char *id)
+{
+    return id[0] && is_plain(id, false);
 }
 
 bool sp_gpu_mount_may(const char *host, const char *inside)
@@ -169,9 +178,9 @@ static int parse_slot(const json_t *item, struct sp_gpu_list *list, struct sp_er
         !take_text(item, "uuid", false, slot.uuid, sizeof(slot.uuid)) ||
         !take_text(item, "model", true, slot.model, sizeof(slot.model)))
         return bad(err, "an id, uuid or model is too long or not plain");
-    if (sp_json_get_int(item, "memory", 0, MEMORY_MAX, &memory, err) < 0)
+    if (sp_json_get_int(item, "memory", 0, INT64_MAX, &memory, err) < 0)
         return err->sys ? err->sys : bad(err, "memory is no size");
-    slot.memory_bytes = (uint64_t)memory;
+    slot.memory_bytes = at_most((uint64_t)memory);
     r = parse_kind(item, &slot, err);
     if (r == 0)
         r = parse_parts(item, &slot, err);
@@ -241,11 +250,11 @@ static int parse_use(const json_t *item, struct sp_gpu_use *ret)
 
     if (!json_is_object(item) || !only_known(item, known, SP_LEN(known)) ||
         sp_json_get_int(item, "pid", 1, INT32_MAX, &pid, NULL) < 0 || pid == 0 ||
-        sp_json_get_int(item, "bytes", 0, MEMORY_MAX, &bytes, NULL) < 0 ||
+        sp_json_get_int(item, "bytes", 0, INT64_MAX, &bytes, NULL) < 0 ||
         !take_text(item, "slot", false, ret->slot, sizeof(ret->slot)) || !ret->slot[0])
         return -1;
     ret->pid = (int)pid;
-    ret->bytes = (uint64_t)bytes;
+    ret->bytes = at_most((uint64_t)bytes);
     return 0;
 }
 
@@ -321,7 +330,7 @@ static void put_slot(struct sp_buf *out, const struct sp_gpu_slot *slot)
     (void)sp_buf_append_char(out, ',');
     put_words(out, "model", slot->model);
     (void)sp_buf_printf(out, ",\"memory\":%llu,\"nodes\":[",
-                        (unsigned long long)slot->memory_bytes);
+                        (unsigned long long)at_most(slot->memory_bytes));
     for (size_t i = 0; i < slot->n_nodes; i++) {
         (void)sp_buf_append_str(out, i ? ",{" : "{");
         put_string(out, "path", slot->nodes[i].path);
@@ -363,7 +372,8 @@ void sp_gpu_usage_print(const struct sp_gpu_usage *usage, struct sp_buf *out)
     for (size_t i = 0; i < usage->n; i++) {
         (void)sp_buf_printf(out, "%s{\"pid\":%d,", i ? "," : "", usage->uses[i].pid);
         put_string(out, "slot", usage->uses[i].slot);
-        (void)sp_buf_printf(out, ",\"bytes\":%llu}", (unsigned long long)usage->uses[i].bytes);
+        (void)sp_buf_printf(out, ",\"bytes\":%llu}",
+                            (unsigned long long)at_most(usage->uses[i].bytes));
     }
     (void)sp_buf_append_str(out, "]}\n");
 }

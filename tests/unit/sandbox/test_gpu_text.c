@@ -154,6 +154,40 @@ static void test_a_reading_is_understood_whole_or_not_at_all(void **state)
     assert_int_equal(usage.uses[0].bytes, 9);
 }
 
+static void test_an_odd_size_is_the_most_there_is_and_costs_no_line(void **state)
+{
+    static const struct sp_gpu_usage odd = {.n = 2, .uses = {{3, "a", UINT64_MAX}, {4, "a", 9}}};
+    static struct sp_gpu_usage usage;
+    SP_AUTO_BUF struct sp_buf out;
+    struct sp_gpu_list list, again;
+
+    (void)state;
+    sp_buf_init(&out, SP_GPU_TEXT_MAX);
+    sp_gpu_usage_print(&odd, &out);
+    assert_int_equal(sp_gpu_usage_parse(sp_buf_slice(&out), &usage, NULL), 0);
+    assert_int_equal(usage.n, 2);
+    assert_true(usage.uses[0].bytes == SP_GPU_BYTES_MAX);
+    assert_int_equal(usage.uses[1].bytes, 9);
+    assert_int_equal(
+        sp_gpu_usage_parse(sp_slice_str("{\"usage\": [{\"pid\": 3, \"slot\": \"a\", \"bytes\": "
+                                        "1125899906842625}]}"),
+                           &usage, NULL),
+        0);
+    assert_true(usage.uses[0].bytes == SP_GPU_BYTES_MAX);
+
+    sp_gpu_list_init(&list);
+    sp_gpu_list_init(&again);
+    sp_gpu_list_add(&list)->memory_bytes = UINT64_MAX;
+    list.slots[0].id[0] = 'a';
+    list.slots[0].kind = SP_GPU_WHOLE;
+    out.len = 0;
+    sp_gpu_list_print(&list, &out);
+    assert_int_equal(sp_gpu_list_parse(sp_buf_slice(&out), &again, NULL), 0);
+    assert_true(again.slots[0].memory_bytes == SP_GPU_BYTES_MAX);
+    sp_gpu_list_done(&list);
+    sp_gpu_list_done(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_cdi_adds_files_and_variables_but_no_hooks),
         cmocka_unit_test(test_hostile_cdi_leaves_a_list_that_the_launcher_reads),
         cmocka_unit_test(test_a_reading_is_understood_whole_or_not_at_all),
+        cmocka_unit_test(test_an_odd_size_is_the_most_there_is_and_costs_no_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
