@@ -37,7 +37,8 @@ struct sp_gpus {
     struct {
         pid_t pid; /* 0 = not running */
         int fd;
-        uint64_t next_ms; /* when to look, or to start again */
+        uint64_t next_ms;  /* when to look, or to start again */
+        uint64_t heard_ms; /* when it last said something, or was started */
         unsigned failures;
         size_t len;
         char *line;

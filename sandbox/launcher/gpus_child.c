@@ -181,6 +181,8 @@ static void ask(struct sp_launcher *l, struct sp_gpu_list *ret)
     reap(pid);
     if (!complete)
         sp_gpu_list_note(ret, "spaces-gpu did not answer within %d s", LIST_MAX_MS / 1000);
+    else if (out.len == 0)
+        sp_gpu_list_note(ret, "spaces-gpu ended without an answer");
     else if (sp_gpu_list_parse(sp_buf_slice(&out), ret, &err) < 0)
         sp_gpu_list_note(ret, "spaces-gpu: %.200s", err.msg);
 }

@@ -19,6 +19,7 @@
 
 #define LOOK_MS    200  /* between two looks at what the child said; it speaks once a second */
 #define AGAIN_MS   2000 /* after a child that ended by itself */
+#define SILENT_MS  5000 /* a driver that hangs: the child is ended, and another tries */
 #define CGROUP_MAX 8192 /* of /proc/PID/cgroup */
 #define REAP_TRIES 200
 
@@ -168,7 +169,8 @@ static void start(struct sp_launcher *l)
     if (!l->gpus.watch.line)
         l->gpus.watch.line = sp_alloc0(1, SP_GPUS_LINE_MAX);
     l->gpus.watch.pid = pid;
-    l->gpus.watch.next_ms = sp_clock_mono_ms() + LOOK_MS;
+    l->gpus.watch.heard_ms = sp_clock_mono_ms();
+    l->gpus.watch.next_ms = l->gpus.watch.heard_ms + LOOK_MS;
 }
 
 /* Each whole line of what has come; false when one is not what was agreed. */
@@ -200,12 +202,16 @@ static void look(struct sp_launcher *l)
     l->gpus.watch.next_ms = sp_clock_mono_ms() + LOOK_MS;
     n = read(l->gpus.watch.fd, l->gpus.watch.line + l->gpus.watch.len,
              SP_GPUS_LINE_MAX - l->gpus.watch.len);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (sp_clock_mono_ms() - l->gpus.watch.heard_ms > SILENT_MS)
+            lost(l, "spaces-gpu says nothing: memory of shared GPU slots is not watched");
         return;
+    }
     if (n <= 0) {
         lost(l, "spaces-gpu ended: memory of shared GPU slots is not watched");
         return;
     }
+    l->gpus.watch.heard_ms = sp_clock_mono_ms();
     l->gpus.watch.len += (size_t)n;
     if (!take_lines(l))
         lost(l, "spaces-gpu said what is no use: memory of shared GPU slots is not watched");
