@@ -6,7 +6,9 @@ FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN  := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 BENCH_SRC := $(sort $(wildcard tests/bench/bench_*.c))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
-SUPPORT   := $(call objs,$(sort $(wildcard tests/support/*.c)))
+SUPPORT   := $(call objs,$(filter-out %/fake_nvml.c,$(sort $(wildcard tests/support/*.c))))
+# Three libraries of one name: a driver of today, an old one, and one that lacks what we need.
+FAKE_NVML := $(foreach kind,today old broken,$(BUILD)/tests/nvml/$(kind)/libnvidia-ml.so.1)
 
 # Everything a test of any folder may need; the linker takes what is used.
 TEST_LIBS = $(LIB_RUNTIME) $(LIB_WEB) $(LIB_LAUNCHER) $(LIB_GPU) $(LIB_NETWORK) $(LIB_CLI) $(LIB_PROTO) $(LIB_SCHED) $(LIB_SANDBOX) $(LIB_BASE)
@@ -27,6 +29,13 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $$(test_libs_$$(ca
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(TEST_LINK)
+
+FAKE_FLAGS_old    := -DFAKE_NVML_OLD
+FAKE_FLAGS_broken := -DFAKE_NVML_BROKEN
+$(BUILD)/tests/nvml/%/libnvidia-ml.so.1: tests/support/fake_nvml.c $(BUILD)/.flags
+	@mkdir -p $(@D)
+	@echo "  SO      $@"
+	@$(CC) -std=gnu17 $(WARN) -O1 -g -D_GNU_SOURCE -include base/banned.h $(FAKE_FLAGS_$*) -fPIC -shared -o $@ $<
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SUPPORT) $(TEST_LIBS)
 	@mkdir -p $(@D)
@@ -81,7 +90,7 @@ run:
 	@$(MAKE) --no-print-directory build
 	@BUILD=$(BUILD) LISTEN=$(LISTEN) sh tools/run.sh
 
-test-bins: $(UNIT_BIN)
+test-bins: $(UNIT_BIN) $(FAKE_NVML)
 
 # Tests build with the fault points in; the programs under test are the ones that ship plus these.
 test: deps
