@@ -26,6 +26,21 @@ static int show(struct sp_cli *cli, struct sp_cli_reply *reply, struct sp_error 
     return change(cli, "GET", "/runtime", NULL, reply, err);
 }
 
+/* Below a row: what a GPU of it is, what it promises, or why it cannot be had here. */
+static void print_accelerator(const json_t *flavor)
+{
+    const json_t *gpu = json_object_get(flavor, "accelerator");
+    SP_AUTO_FREE char *model = sp_cli_printable(sp_cli_str(gpu, "model"));
+    SP_AUTO_FREE char *promise = sp_cli_printable(sp_cli_str(flavor, "promise"));
+    SP_AUTO_FREE char *reason = sp_cli_printable(sp_cli_str(flavor, "reason"));
+
+    if (*reason)
+        printf("    not here: %s\n", reason);
+    else if (json_is_object(gpu))
+        printf("    %s GPU, %s, %s: %s\n", sp_cli_str(gpu, "quantity"), model,
+               sp_cli_str(gpu, "vram"), promise);
+}
+
 static void print_flavors(const json_t *flavors, const char *current)
 {
     const json_t *flavor;
@@ -36,6 +51,7 @@ static void print_flavors(const json_t *flavors, const char *current)
 
         printf("%s %-20s %s, %s\n", strcmp(name, current) == 0 ? "*" : " ", name,
                sp_cli_str(flavor, "cpu"), sp_cli_str(flavor, "ram"));
+        print_accelerator(flavor);
     }
 }
 

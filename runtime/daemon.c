@@ -51,6 +51,15 @@ static void hook_wake_worker(void *arg, uint64_t worker)
     sp_instances_wake_worker(&daemon->spaces.instances, worker);
 }
 
+static void hook_wake_space(void *arg, uint64_t id)
+{
+    struct sp_daemon *daemon = arg;
+    struct sp_space *space = sp_spaces_by_id(&daemon->spaces, id);
+
+    if (space)
+        sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
+}
+
 static void hook_describe(void *arg, uint64_t id, char *ret, size_t size)
 {
     struct sp_daemon *daemon = arg;
@@ -164,7 +173,8 @@ static void start_apps(struct sp_daemon *daemon)
         .config = daemon->config,
         .files_dir = SP_DIR_FILES,
         .journal_dir = "journal",
-        .hooks = {hook_kill_worker, hook_wake_worker, hook_describe, hook_queue_changed, daemon},
+        .hooks = {hook_kill_worker, hook_wake_worker, hook_wake_space, hook_describe,
+                  hook_queue_changed, daemon},
     };
     struct sp_launch_msg hello;
     struct sp_error err = {0};

@@ -13,15 +13,20 @@
 
 void sp_space_resources_to_json(struct sp_exchange *ex, const struct sp_space *space, json_t *doc)
 {
-    const struct sp_config *config = sp_daemon_of(ex)->config;
+    const struct sp_daemon *daemon = sp_daemon_of(ex);
+    const struct sp_config *config = daemon->config;
     const struct sp_resources *resources = &space->resources;
     const char *hardware = sp_resources_hardware(resources);
+    const char *promise = sp_resources_promise(config, daemon->spaces.instances.gpus, resources);
     uint64_t freeze_ms = sp_resources_freeze_ms(config, resources);
     struct sp_launch_limits limits;
 
     sp_resources_limits(config, resources, &limits);
     (void)json_object_set_new(doc, "hardware",
                               json_pack("{s:s, s:s}", "current", hardware, "requested", hardware));
+    if (promise[0])
+        (void)json_object_set_new(json_object_get(doc, "hardware"), "promise",
+                                  json_string(promise));
     (void)json_object_set_new(
         doc, "limits",
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "cpu_millis", (json_int_t)limits.cpu_millis,

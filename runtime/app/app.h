@@ -32,6 +32,8 @@ struct sp_apps_hooks {
     void (*kill_worker)(void *arg, uint64_t worker);
     /* Something is wanted of a worker that is held. May be NULL. Must not call back into apps. */
     void (*wake_worker)(void *arg, uint64_t worker);
+    /* Somebody visits a Space whose stage is SLEEPING. May be NULL. Its stage may change inside. */
+    void (*wake_space)(void *arg, uint64_t space);
     /* "APP_STARTING", ...: why a request cannot be served now, as a sentence, into `ret`. */
     void (*describe)(void *arg, uint64_t space, char *ret, size_t size);
     /* The queue of a Space changed (for /events and the list page). Cheap; may come often. */

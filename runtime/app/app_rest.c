@@ -1,6 +1,8 @@
 /* Whether a Space is in use, and workers that are held still with their sandbox. */
 #include "runtime/app/app-internal.h"
 
+#include <string.h>
+
 /* Somebody looks at it: a stream, a page's socket, a client's heartbeat. */
 static bool has_listener(const struct sp_app_space *space)
 {
@@ -44,6 +46,8 @@ void sp_app_space_touch(struct sp_app_space *space)
     space->used_ms = uv_now(apps->loop);
     if (space->serving && space->serving->held)
         sp_app_worker_wanted(space->serving);
+    if (apps->hooks.wake_space && space->stage && strcmp(space->stage, "SLEEPING") == 0)
+        apps->hooks.wake_space(apps->hooks.arg, space->id);
 }
 
 void sp_app_worker_wanted(void *arg)

@@ -18,6 +18,7 @@
 struct lease {
     struct sp_list node;
     uint64_t sandbox, space;
+    bool ending; /* soon it holds nothing */
     size_t n;
     struct {
         size_t slot;
@@ -166,21 +167,30 @@ static size_t count_that_will_do(const struct sp_gpu_slots *slots, const struct 
     return n;
 }
 
+/* Whose leases count. */
+struct view {
+    uint64_t without; /* not those of this Space */
+    bool soon;        /* not those that are ending */
+};
+
 /* What is left of a slot, in bytes; of one that is not shared, 1 when nobody has it. */
-static uint64_t left_of(const struct sp_gpu_slots *slots, size_t i, uint64_t without)
+static uint64_t left_of(const struct sp_gpu_slots *slots, size_t i, struct view view)
 {
     bool is_shared = slots->all[i].kind == SP_LAUNCH_GPU_SHARED;
     uint64_t left = is_shared ? slots->all[i].memory_bytes : 1;
 
-    SP_LIST_EACH (lease, &slots->leases, struct lease, node)
-        for (size_t k = 0; k < lease->n && lease->space != without; k++)
+    SP_LIST_EACH (lease, &slots->leases, struct lease, node) {
+        if (lease->space == view.without || (view.soon && lease->ending))
+            continue;
+        for (size_t k = 0; k < lease->n; k++)
             if (lease->held[k].slot == i)
                 left -= is_shared ? lease->held[k].bytes : 1;
+    }
     return left;
 }
 
 /* The first that fit, all or none of them. */
-static bool pick(const struct sp_gpu_slots *slots, const struct sp_flavor *flavor, uint64_t without,
+static bool pick(const struct sp_gpu_slots *slots, const struct sp_flavor *flavor, struct view view,
                  struct lease *ret)
 {
     *ret = (struct lease){.n = 0};
@@ -188,8 +198,7 @@ static bool pick(const struct sp_gpu_slots *slots, const struct sp_flavor *flavo
         bool is_shared = slots->all[i].kind == SP_LAUNCH_GPU_SHARED;
         uint64_t bytes = is_shared ? flavor->gpu_memory_bytes : 0;
 
-        if (!will_do(&slots->all[i], flavor) ||
-            left_of(slots, i, without) < (is_shared ? bytes : 1))
+        if (!will_do(&slots->all[i], flavor) || left_of(slots, i, view) < (is_shared ? bytes : 1))
             continue;
         ret->held[ret->n].slot = i;
         ret->held[ret->n++].bytes = bytes;
@@ -240,14 +249,14 @@ static enum sp_gpu_fit say_never(const struct sp_gpu_slots *slots, const struct 
 
 /* Others' names are not told: their Spaces may be private. */
 static enum sp_gpu_fit say_busy(const struct sp_gpu_slots *slots, const struct sp_flavor *flavor,
-                                uint64_t without, struct sp_error *why)
+                                struct sp_error *why)
 {
     size_t n = count_that_will_do(slots, flavor), n_free = 0;
     char want[128];
     uint64_t most = 0;
 
     for (size_t i = 0; i < slots->n; i++) {
-        uint64_t left = left_of(slots, i, without);
+        uint64_t left = left_of(slots, i, (struct view){0});
 
         if (!will_do(&slots->all[i], flavor))
             continue;
@@ -283,8 +292,12 @@ enum sp_gpu_fit sp_gpu_slots_fit(const struct sp_gpu_slots *slots, const struct 
         return SP_GPU_FITS;
     if (count_that_will_do(slots, flavor) < flavor->gpus)
         return say_never(slots, flavor, why);
-    return pick(slots, flavor, without, &lease) ? SP_GPU_FITS
-                                                : say_busy(slots, flavor, without, why);
+    if (pick(slots, flavor, (struct view){without, false}, &lease))
+        return SP_GPU_FITS;
+    if (!pick(slots, flavor, (struct view){without, true}, &lease))
+        return say_busy(slots, flavor, why);
+    (void)sp_error_set(why, SP_ERR_LIMIT, 0, "waits for its GPU: what had it before is ending");
+    return SP_GPU_SOON;
 }
 
 int sp_gpu_slots_take(struct sp_gpu_slots *slots, const struct sp_flavor *flavor,
@@ -297,7 +310,7 @@ int sp_gpu_slots_take(struct sp_gpu_slots *slots, const struct sp_flavor *flavor
     if (sp_gpu_slots_fit(slots, flavor, 0, err) != SP_GPU_FITS)
         return -EBUSY;
     lease = sp_new0(struct lease);
-    (void)pick(slots, flavor, 0, lease);
+    (void)pick(slots, flavor, (struct view){0}, lease);
     lease->sandbox = msg->sandbox;
     lease->space = msg->sandbox_start.space;
     sp_list_append(&slots->leases, &lease->node);
@@ -310,30 +323,44 @@ int sp_gpu_slots_take(struct sp_gpu_slots *slots, const struct sp_flavor *flavor
     return 0;
 }
 
+static struct lease *lease_of(const struct sp_gpu_slots *slots, uint64_t sandbox)
+{
+    SP_LIST_EACH (lease, &slots->leases, struct lease, node)
+        if (lease->sandbox == sandbox)
+            return lease;
+    return NULL;
+}
+
 bool sp_gpu_slots_held(const struct sp_gpu_slots *slots, uint64_t sandbox, uint64_t *ret_bytes)
 {
-    SP_LIST_EACH (lease, &slots->leases, struct lease, node) {
-        uint64_t bytes = 0;
+    const struct lease *lease = lease_of(slots, sandbox);
+    uint64_t bytes = 0;
 
-        if (lease->sandbox != sandbox)
-            continue;
-        for (size_t k = 0; k < lease->n; k++)
-            bytes += lease->held[k].bytes;
+    if (!lease)
+        return false;
+    for (size_t k = 0; k < lease->n; k++)
+        bytes += lease->held[k].bytes;
+    if (ret_bytes)
         *ret_bytes = bytes;
-        return true;
-    }
-    return false;
+    return true;
+}
+
+void sp_gpu_slots_ending(struct sp_gpu_slots *slots, uint64_t sandbox, bool ending)
+{
+    struct lease *lease = lease_of(slots, sandbox);
+
+    if (lease)
+        lease->ending = ending;
 }
 
 void sp_gpu_slots_release(struct sp_gpu_slots *slots, uint64_t sandbox)
 {
-    SP_LIST_EACH (lease, &slots->leases, struct lease, node) {
-        if (lease->sandbox != sandbox)
-            continue;
-        sp_list_remove(&lease->node);
-        free(lease);
+    struct lease *lease = lease_of(slots, sandbox);
+
+    if (!lease)
         return;
-    }
+    sp_list_remove(&lease->node);
+    free(lease);
 }
 
 void sp_gpu_slots_offer(const struct sp_gpu_slots *slots, const struct sp_flavor *flavor,

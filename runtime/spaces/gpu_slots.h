@@ -40,6 +40,7 @@ const char *sp_gpu_slots_why(const struct sp_gpu_slots *slots);
 
 enum sp_gpu_fit {
     SP_GPU_FITS,  /* also when the flavour asks for none */
+    SP_GPU_SOON,  /* when those that are ending have ended */
     SP_GPU_BUSY,  /* when others let go */
     SP_GPU_NEVER, /* not on this host */
 };
@@ -51,7 +52,7 @@ enum sp_gpu_fit {
  */
 enum sp_gpu_fit sp_gpu_slots_fit(const struct sp_gpu_slots *slots, const struct sp_flavor *flavor,
                                  uint64_t without, struct sp_error *why);
-/* Bytes are those of shared slots. */
+/* Bytes are those of shared slots; NULL is fine. */
 bool sp_gpu_slots_held(const struct sp_gpu_slots *slots, uint64_t sandbox, uint64_t *ret_bytes);
 
 /*
@@ -60,6 +61,9 @@ bool sp_gpu_slots_held(const struct sp_gpu_slots *slots, uint64_t sandbox, uint6
  */
 int sp_gpu_slots_take(struct sp_gpu_slots *slots, const struct sp_flavor *flavor,
                       struct sp_launch_msg *msg, struct sp_error *err);
+/* The sandbox is on its way out, or (to try what would be then) is not; harmless without a lease.
+ */
+void sp_gpu_slots_ending(struct sp_gpu_slots *slots, uint64_t sandbox, bool ending);
 /* The sandbox is gone, or was never there; harmless when it held nothing. */
 void sp_gpu_slots_release(struct sp_gpu_slots *slots, uint64_t sandbox);
 

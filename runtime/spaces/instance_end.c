@@ -59,6 +59,7 @@ void sp_instance_stop_sandbox(struct sp_instance *instance)
     struct sp_launch_msg msg;
 
     instance->phase = SP_PHASE_STOPPING;
+    sp_gpu_slots_ending(instance->all->gpus, instance->sandbox, true);
     sp_freezer_stop(&instance->freezer);
     (void)uv_timer_stop(&instance->timer);
     sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_STOP);
@@ -106,6 +107,7 @@ void sp_instance_stop(struct sp_instance *instance, uint64_t drain_ms)
         return;
     }
     instance->phase = SP_PHASE_DRAINING;
+    sp_gpu_slots_ending(instance->all->gpus, instance->sandbox, true);
     sp_freezer_stop(&instance->freezer);
     (void)uv_timer_start(&instance->timer, on_drain_timeout, drain_ms, 0);
     sp_apps_worker_retire(instance->all->apps, instance->worker, on_idle, instance->all);

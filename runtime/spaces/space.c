@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "runtime/app/app.h"
 #include "runtime/state/applog.h"
 #include "runtime/config.h"
+#include "runtime/spaces/space_gpu.h"
 #include "runtime/spaces/spaces.h"
 
 #define PARALLEL_STARTS 4     /* instances that load at the same time on this host */
@@ -165,6 +165,8 @@ static void on_frozen(void *arg, struct sp_instance *instance, bool frozen)
         why = sp_asprintf(FROZEN "%s, wakes with the next visit", since);
         set_stage(space, SP_STAGE_RUNNING, why);
     }
+    if (frozen)
+        sp_spaces_progress(space->all); /* who waits for a GPU may have its own */
 }
 
 static void stop_serving(struct sp_space *space, uint64_t drain_ms)
@@ -198,31 +200,19 @@ static void set_queued(struct sp_space *space, bool queued)
     space->start_queued = queued;
 }
 
-/* A GPU has one holder: when it is our own version before, that lets go first. */
-static bool may_have_gpu(struct sp_space *space)
-{
-    const struct sp_config *config = space->all->config;
-    const struct sp_gpu_slots *gpus = space->all->instances.gpus;
-    struct sp_error why = {0};
-    uint64_t bytes;
-
-    if (sp_resources_gpu_fit(config, gpus, &space->resources, 0, &why) != SP_GPU_BUSY)
-        return true;
-    if (sp_resources_gpu_fit(config, gpus, &space->resources, space->id, NULL) == SP_GPU_FITS) {
-        if (space->serving && sp_gpu_slots_held(gpus, sp_instance_sandbox(space->serving), &bytes))
-            stop_serving(space, sp_config_duration(config, "drain"));
-        (void)sp_error_set(&why, SP_ERR_LIMIT, 0,
-                           "waits for its GPU: what ran before lets go of it first");
-    }
-    (void)snprintf(space->waits, sizeof(space->waits), "%s", why.msg);
-    return false;
-}
-
 static bool may_start(struct sp_space *space)
 {
-    if (space->all->starting < PARALLEL_STARTS)
-        return may_have_gpu(space);
-    (void)snprintf(space->waits, sizeof(space->waits), "waits for other apps to start");
+    if (space->all->starting >= PARALLEL_STARTS) {
+        (void)snprintf(space->waits, sizeof(space->waits), "waits for other apps to start");
+        return false;
+    }
+    switch (sp_space_gpu_ask(space)) {
+    case SP_SPACE_GPU_MAY_START: return true;
+    case SP_SPACE_GPU_WAITS: break;
+    case SP_SPACE_GPU_IS_OURS:
+        stop_serving(space, sp_config_duration(space->all->config, "drain"));
+        break;
+    }
     return false;
 }
 
@@ -433,6 +423,11 @@ void sp_space_step(struct sp_space *space, enum sp_space_event event, enum sp_st
     case SP_SPACE_ENDED: step_ended(space, reason); break;
     case SP_SPACE_BACKOFF_OVER: step_backoff_over(space); break;
     case SP_SPACE_PAUSE: step_end(space, SP_STAGE_PAUSED, "paused by its owner", drain_ms); break;
+    case SP_SPACE_SLEEP:
+        step_end(
+            space, SP_STAGE_SLEEPING,
+            "sleeps: nobody used it and another Space needed its GPU; the next visit starts it", 0);
+        break;
     case SP_SPACE_DELETE: step_end(space, SP_STAGE_DELETING, "deleted by its owner", 0); break;
     case SP_SPACE_SHUTDOWN: step_end(space, SP_STAGE_STOPPED, "spacesd stops", drain_ms); break;
     }

@@ -89,6 +89,7 @@ enum sp_space_event {
     SP_SPACE_ENDED,  /* as EXITED, but because we asked for it: no crash */
     SP_SPACE_BACKOFF_OVER,
     SP_SPACE_PAUSE,
+    SP_SPACE_SLEEP, /* until somebody visits it */
     SP_SPACE_DELETE,
     SP_SPACE_SHUTDOWN, /* the daemon stops */
 };

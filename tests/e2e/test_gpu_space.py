@@ -125,6 +125,20 @@ class Hardware(Case):
         self.assertEqual(row["accelerator"]["vram"], "600 MB")
         self.assertIn("cooperative", row["promise"])
         self.assertIsNone(self.row(d, "cpu-basic")["accelerator"])
+        self.space(d, "me/app", "gpu-share")
+        self.assertIn("cooperative", d.runtime("me/app")["hardware"]["promise"])
+        shown = d.cli("hardware", "me/app").stdout
+        self.assertRegex(shown, r"\* gpu-share .*\n +1 GPU, Stand-in GPU 1, 600 MB: .*cooperative")
+        self.assertRegex(shown, r"gpu-one .*\n +1 GPU, Stand-in GPU 1, 1 GB: .*hard limit")
+        self.assertRegex(shown, r"t4-small .*\n +not here: hardware 't4-small' needs")
+
+    def test_doctor_says_how_many_slots_there_are_or_why_there_is_none(self):
+        for d, ok, why in ((self.start([slot("a", 5), slot("s", 8, "shared")]), True,
+                            "Stand-in GPU 1: 1 whole, 0 MIG (hard limits), 1 shared (cooperative)"),
+                           (self.begin("gpu.provider=none"), False, "gpu.provider is none")):
+            check = next(c for c in d.get("/api/doctor").json["checks"] if c["group"] == "GPU" and c["name"] == "GPU slots")
+            self.assertEqual((check["ok"], check["required"], check["why"]), (ok, False, why))
+            self.assertIn(why, d.cli("doctor").stdout)
 
     def test_hardware_that_this_host_has_no_slot_for_is_refused_with_what_to_do(self):
         d = self.start([slot("a", 5), slot("s", 8, "shared")])
@@ -219,6 +233,48 @@ class Slots(Case):
         d.start()
         harness.wait_for("the stage", lambda: self.stage(d, "me/app") == "CONFIG_ERROR")
         self.assertIn("hardware 'gpu-one' needs a GPU, and this host has no GPU slot", d.runtime("me/app")["reason"])
+
+
+class Sleep(Case):
+    def test_a_space_that_nobody_uses_gives_its_slot_to_who_waits_and_the_next_visit_wakes_it(self):
+        d = self.start([slot("a", 5)])
+        self.space(d, "me/one", "gpu-one")
+        d.cli("sleep", "me/one", "1")
+        self.space(d, "me/two", "gpu-one", wait=False)
+        harness.wait_for("me/one to sleep", lambda: self.stage(d, "me/one") == "SLEEPING")
+        self.assertIn("the next visit starts it", d.runtime("me/one")["reason"])
+        self.wait_running(d, "me/two")
+        self.assertEqual(self.ask(d, "me/two", "see"), "/dev/fake-gpu-a")
+        d.cli("sleep", "me/two", "1")
+        self.assertEqual(self.ask(d, "me/one", "see"), "/dev/fake-gpu-a")  # held until me/two sleeps
+        harness.wait_for("me/two to sleep", lambda: self.stage(d, "me/two") == "SLEEPING")
+
+    def test_a_frozen_space_keeps_its_slot_while_nobody_needs_it(self):
+        d = self.start([slot("a", 5), slot("b", 9), slot("s", 8, "shared")], "space.freeze_after=1s")
+        for name, flavor in (("me/one", "gpu-one"), ("me/share", "gpu-share")):
+            self.space(d, name, flavor)
+            harness.wait_for("it to be frozen", lambda n=name: d.runtime(n)["frozen"])
+        self.space(d, "me/two", "gpu-one")
+        for name in ("me/one", "me/share"):
+            self.assertEqual(self.stage(d, name), "RUNNING")
+        self.space(d, "me/three", "gpu-one", wait=False)
+        harness.wait_for("the longest frozen one to sleep", lambda: self.stage(d, "me/one") == "SLEEPING")
+        self.wait_running(d, "me/three")
+        self.assertEqual(self.stage(d, "me/share"), "RUNNING")  # of no use to it
+
+    def test_a_start_that_would_not_fit_even_then_puts_nobody_to_sleep(self):
+        d = self.start([slot("a", 5), slot("b", 9)])
+        self.space(d, "me/one", "gpu-one")
+        d.cli("sleep", "me/one", "1")
+        self.space(d, "me/busy", "gpu-one")
+        harness.wait_for("it to be frozen", lambda: d.runtime("me/one")["frozen"])
+        self.space(d, "me/two", "gpu-two", wait=False)
+        self.wait_reason(d, "me/two", "needs 2 GPU slots of 'whole', and 0 of the 2 that will do are free")
+        self.assertEqual(self.stage(d, "me/one"), "RUNNING")
+        d.cli("pause", "me/busy")
+        self.wait_running(d, "me/two")
+        self.assertEqual(self.ask(d, "me/two", "see"), "/dev/fake-gpu-a /dev/fake-gpu-b")
+        self.assertEqual(self.stage(d, "me/one"), "SLEEPING")
 
 
 class Memory(Case):

@@ -4,7 +4,7 @@ export interface Runtime {
     stage: string;
     reason: string | null;
     since: string;
-    hardware?: { current: string };
+    hardware?: { current: string; promise?: string };
     limits?: { cpu_millis: number; memory_bytes: number; pids: number; data_bytes?: number };
     storage?: string | null;
     network?: { mode: string; allow: string[] };

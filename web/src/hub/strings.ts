@@ -52,6 +52,7 @@ export const text = {
     engine: 'Engine',
     version: 'Version',
     hardware: 'Hardware',
+    gpu: 'GPU',
     memory: 'Memory',
     cpu: 'CPU',
     storage: 'Storage',

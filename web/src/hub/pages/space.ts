@@ -324,6 +324,7 @@ function renderDetails(space: Space) {
     const { runtime } = space;
     const rows: [string, string | undefined][] = [
         [text.hardware, hardwareName(runtime.hardware?.current)],
+        [text.gpu, runtime.hardware?.promise],
         [text.cpu, runtime.limits && text.cpus(runtime.limits.cpu_millis)],
         [text.memory, runtime.limits && memory(runtime.limits.memory_bytes)],
         [text.storage, runtime.storage ? memory(runtime.limits?.data_bytes ?? 0) : undefined],
