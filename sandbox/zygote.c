@@ -7,6 +7,7 @@
  * not vouch for, and takes only a child of its own that carries the zygote's tag for a worker.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ int sp_zygote_open(struct init *init, int *ret_theirs, struct sp_error *err)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make the zygote's socket");
     (void)setsockopt(socks[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+    (void)fcntl(socks[0], F_SETFL, O_NONBLOCK); /* our end alone: who does not read holds nobody */
     init->zygote = socks[0];
     *ret_theirs = socks[1];
     return 0;
@@ -82,6 +84,8 @@ int sp_zygote_fork(struct init *init, const struct sp_ctl *msg, const int *fds,
     order.args_len = msg->args_len;
     memcpy(order.text, msg->text, sizeof(order.text));
     r = sp_packet_send(init->zygote, &order, sizeof(order), fds, SP_LAUNCH_WORKER_FDS);
+    if (r == -EAGAIN)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "the zygote leaves its orders unread");
     if (r < 0)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, r, "order a fork from the zygote");
 

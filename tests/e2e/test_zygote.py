@@ -304,6 +304,24 @@ class Hostile(Case):
     def test_a_zygote_that_never_answers_is_ended_after_two_seconds(self):
         self.assert_contained("time.sleep(99)", "did not fork in time")
 
+    def test_a_zygote_that_leaves_its_orders_unread_does_not_hold_pid_1(self):
+        box, zygote = self.hostile("time.sleep(99)")
+        null = os.open("/dev/null", os.O_RDWR)
+        self.addCleanup(os.close, null)
+        order = self.l.worker_body([PYTHON], [], launch.FORK)
+        began = time.monotonic()
+        asked = []
+        for n in range(48):
+            asked.append(self.l.send(launch.WORKER_START, body=order, sandbox=box, worker=2000 + n, fds=[null, null]))
+            if n % 8 == 7:
+                self.l.worker(box, ["/usr/bin/true"])  # pid 1 has taken what came before
+        answers = [self.l.answer(seq).text for seq in asked]
+        self.assertIn("the zygote leaves its orders unread", answers[-1])
+        self.assertIn("did not fork in time", answers[0])
+        self.assertLess(time.monotonic() - began, 8)
+        self.l.event(launch.WORKER_EXITED, worker=zygote)
+        self.fork(box, launch.EXEC)
+
     def test_a_slow_fork_beside_the_end_of_another_ends_nobody(self):
         slow = ("pid = os.fork()\n"
                 "if pid == 0:\n"
