@@ -11,14 +11,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
-
-struct proc {
-    pid_t pid;
-    pid_t parent;
-    bool is_tagged;
-    bool is_zombie;
-    bool is_below;
-};
+#include "sandbox/kin.h"
 
 static bool has_group(struct sp_slice list, gid_t tag)
 {
@@ -32,7 +25,7 @@ static bool has_group(struct sp_slice list, gid_t tag)
 }
 
 /* Reads what we need of /proc/PID/status; false when the process has gone meanwhile. */
-static bool read_proc(int proc_fd, const char *name, gid_t tag, struct proc *ret)
+static bool read_proc(int proc_fd, const char *name, gid_t tag, struct sp_kin_proc *ret)
 {
     char path[32], text[4096];
     struct sp_slice rest, line;
@@ -61,11 +54,11 @@ static bool read_proc(int proc_fd, const char *name, gid_t tag, struct proc *ret
 }
 
 /* All processes that /proc shows; the list is the caller's to free. */
-static struct proc *read_all(gid_t tag, size_t *ret_n)
+static struct sp_kin_proc *read_all(gid_t tag, size_t *ret_n)
 {
     SP_AUTO_FD int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = proc_fd < 0 ? NULL : fdopendir(dup(proc_fd));
-    struct proc *list = NULL;
+    struct sp_kin_proc *list = NULL;
     size_t n = 0, cap = 0;
     const struct dirent *entry;
 
@@ -86,7 +79,7 @@ static struct proc *read_all(gid_t tag, size_t *ret_n)
 
 unsigned sp_walk_kill_tagged(gid_t tag)
 {
-    SP_AUTO_FREE struct proc *list = NULL;
+    SP_AUTO_FREE struct sp_kin_proc *list = NULL;
     unsigned found = 0;
     size_t n;
 
@@ -100,32 +93,17 @@ unsigned sp_walk_kill_tagged(gid_t tag)
     return found;
 }
 
-/* Marks children of the marked until nothing changes; pids are in no useful order. */
-static void mark_below(struct proc *list, size_t n, pid_t ancestor)
-{
-    for (bool more = true; more;) {
-        more = false;
-        for (size_t i = 0; i < n; i++) {
-            bool below = list[i].parent == ancestor;
-
-            for (size_t k = 0; k < n && !below; k++)
-                below = list[k].is_below && list[k].pid == list[i].parent;
-            if (below && !list[i].is_below)
-                list[i].is_below = more = true;
-        }
-    }
-}
-
 unsigned sp_walk_kill_below(pid_t ancestor)
 {
-    SP_AUTO_FREE struct proc *list = NULL;
+    SP_AUTO_FREE struct sp_kin_proc *list = NULL;
     unsigned found = 0;
     size_t n;
 
     list = read_all(0, &n);
-    mark_below(list, n, ancestor);
+    sp_kin_of_ancestor(list, n, ancestor);
     for (size_t i = 0; i < n; i++) {
-        if (!list[i].is_below || list[i].is_zombie || list[i].pid <= 1)
+        if (list[i].kin != SP_KIN_KEPT || list[i].pid == ancestor || list[i].is_zombie ||
+            list[i].pid <= 1)
             continue;
         (void)kill(list[i].pid, SIGKILL);
         found++;
@@ -136,7 +114,7 @@ unsigned sp_walk_kill_below(pid_t ancestor)
 bool sp_walk_is_child(pid_t pid, pid_t parent, gid_t tag)
 {
     SP_AUTO_FD int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct proc proc;
+    struct sp_kin_proc proc;
     char name[16];
 
     (void)snprintf(name, sizeof(name), "%d", (int)pid);
@@ -144,63 +122,20 @@ bool sp_walk_is_child(pid_t pid, pid_t parent, gid_t tag)
            (!tag || proc.is_tagged);
 }
 
-/* --- orphans --- */
-
-enum kin { KIN_KEPT, KIN_ORPHAN, KIN_UNKNOWN };
-
-static const struct proc *find_proc(const struct proc *list, size_t n, pid_t pid)
-{
-    for (size_t i = 0; i < n; i++)
-        if (list[i].pid == pid)
-            return &list[i];
-    return NULL;
-}
-
-static bool is_keeper(pid_t pid, const pid_t *keepers, size_t n_keepers)
-{
-    for (size_t i = 0; i < n_keepers; i++)
-        if (keepers[i] == pid)
-            return true;
-    return false;
-}
-
-/*
- * The list is not of one moment: a parent may have ended between its children's line and its own.
- * Its children have another parent by then, perhaps a keeper, so nothing is known about them.
- */
-static enum kin kin_of(const struct proc *list, size_t n, const struct proc *proc,
-                       const pid_t *keepers, size_t n_keepers)
-{
-    pid_t root = getpid();
-
-    for (size_t depth = 0; depth <= n; depth++) {
-        if (is_keeper(proc->pid, keepers, n_keepers))
-            return KIN_KEPT;
-        if (proc->parent == root || proc->parent == 0)
-            return KIN_ORPHAN;
-        proc = find_proc(list, n, proc->parent);
-        if (!proc || proc->is_zombie)
-            return KIN_UNKNOWN;
-    }
-    return KIN_UNKNOWN; /* a circle of lines that are not of one moment */
-}
-
 unsigned sp_walk_kill_orphans(gid_t tag, const pid_t *keepers, size_t n_keepers)
 {
-    SP_AUTO_FREE struct proc *list = NULL;
+    SP_AUTO_FREE struct sp_kin_proc *list = NULL;
     unsigned found = 0;
     size_t n;
 
     list = read_all(tag, &n);
+    sp_kin_of_keepers(list, n, getpid(), keepers, n_keepers);
     for (size_t i = 0; i < n; i++) {
-        enum kin kin;
-
         if (!list[i].is_tagged || list[i].is_zombie || list[i].pid <= 1)
             continue;
-        kin = kin_of(list, n, &list[i], keepers, n_keepers);
-        if (kin == KIN_ORPHAN)
+        if (list[i].kin == SP_KIN_ORPHAN)
             (void)kill(list[i].pid, SIGKILL);
-        found += kin != KIN_KEPT;
+        found += list[i].kin != SP_KIN_KEPT;
     }
     return found;
 }
