@@ -176,6 +176,11 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
     return instance;
 }
 
+bool sp_instance_may_revive(const struct sp_instance *instance)
+{
+    return instance->phase == SP_PHASE_CRASHED && !instance->notes.gpu_used_bytes;
+}
+
 void sp_instance_revive(struct sp_instance *instance)
 {
     if (instance->phase != SP_PHASE_CRASHED)

@@ -74,6 +74,8 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
                                       struct sp_applog *log, const struct sp_instance_hooks *hooks);
 /* Its calls go to it from now on; only after READY. */
 void sp_instance_serve(struct sp_instance *instance);
+/* After EXITED: its sandbox is still of use; false where the launcher ends that too. */
+bool sp_instance_may_revive(const struct sp_instance *instance);
 /* After EXITED: another worker in the same sandbox. READY or FAILED follows. */
 void sp_instance_revive(struct sp_instance *instance);
 /* Lets running calls finish (bounded by `drain_ms`), then stops. GONE follows. Harmless twice. */

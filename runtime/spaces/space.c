@@ -125,7 +125,8 @@ static void on_exited(void *arg, struct sp_instance *instance, const char *reaso
     space->serving = NULL;
     if (sp_clock_mono_ms() - space->served_since_ms > LONG_LIFE_MS)
         space->crashes = 0;
-    if (!space->next && !space->start_queued && space->crashes == 0 && !space->all->stopping) {
+    if (!space->next && !space->start_queued && space->crashes == 0 && !space->all->stopping &&
+        sp_instance_may_revive(instance)) {
         keep_for_revival(space, instance);
     } else {
         space->stopping++;

@@ -280,7 +280,7 @@ class Sleep(Case):
 class Memory(Case):
     def test_who_goes_above_its_share_is_killed_with_the_reason_and_its_neighbour_is_not(self):
         slots = [slot("s", 5, "shared")]
-        d = self.start(slots)
+        d = self.start(slots, "space.backoff=10ms")  # so that it starts again while its sandbox still ends
         self.space(d, "me/greedy", "gpu-share")
         self.space(d, "me/calm", "gpu-small")
         d.expected_errors.append("GPU memory")
