@@ -6,124 +6,26 @@
 #include <linux/loop.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
-#include "base/mem.h"
 #include "base/str.h"
+#include "sandbox/image_tools.h"
 
-#define FREE_WAIT_MS   15000 /* for the sandbox before to let go of an image that must grow */
-#define FRESH_WAIT_MS  45000 /* for another to make the image */
-#define FREE_POLL_US   20000
-#define LOOP_TRIES     32 /* while others take what we were about to take */
-#define BYTES_PER_NODE (16u << 10)
-#define NODES_OF_OURS  12 /* ten are reserved by ext4, one is lost+found, one the app's folder */
-
-/* --- programs --- */
-
-static const char *find_tool(const char *name, char *ret, size_t size)
-{
-    static const char *const folders[] = {"/usr/sbin", "/sbin"};
-
-    for (size_t i = 0; i < SP_LEN(folders); i++) {
-        (void)snprintf(ret, size, "%s/%s", folders[i], name);
-        if (access(ret, X_OK) == 0)
-            return ret;
-    }
-    return NULL;
-}
-
-int sp_image_possible(struct sp_error *err)
-{
-    SP_AUTO_FD int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-    char path[64];
-
-    if (control < 0)
-        return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "open '/dev/loop-control'");
-    if (!find_tool("mkfs.ext4", path, sizeof(path)) || !find_tool("resize2fs", path, sizeof(path)))
-        return sp_error_set(err, SP_ERR_UNAVAILABLE, -ENOENT, "find mkfs.ext4 and resize2fs");
-    return 0;
-}
-
-/* Runs a tool on the open image. argv ends with a place for the image's name, then NULL. */
-static int run_tool(int fd, const char **argv, size_t n, int most, struct sp_error *err)
-{
-    static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", NULL};
-    char tool[64], name[32];
-    int status = 0;
-    pid_t pid;
-
-    if (!find_tool(argv[0], tool, sizeof(tool)))
-        return sp_error_set(err, SP_ERR_UNAVAILABLE, -ENOENT, "find %s", argv[0]);
-    pid = fork();
-    if (pid == 0) {
-        int null_fd = open("/dev/null", O_RDWR);
-
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (int i = 0; i <= 2; i++)
-            (void)dup2(null_fd, i);
-        fd = dup(fd); /* without O_CLOEXEC */
-        (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-        argv[n] = name;
-        (void)execve(tool, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
-        _exit(127);
-    }
-    if (pid < 0)
-        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "start %s", argv[0]);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) > most)
-        return sp_error_set(err, SP_ERR_INTERNAL, -EIO, "%s ended with %d", argv[0],
-                            WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
-    return 0;
-}
-
-static int make_file_system(const struct sp_image *image, int fd, struct sp_error *err)
-{
-    uint64_t inodes = image->inodes ? image->inodes : image->bytes / BYTES_PER_NODE;
-    char count[24];
-    /* Not lazily: the kernel's later zeroing would fill the holes of the image. */
-    const char *argv[] = {"mkfs.ext4",
-                          "-q",
-                          "-F",
-                          "-m",
-                          "0",
-                          "-b",
-                          "4096",
-                          "-N",
-                          count,
-                          "-E",
-                          "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0",
-                          NULL,
-                          NULL};
-
-    (void)snprintf(count, sizeof(count), "%llu", (unsigned long long)inodes + NODES_OF_OURS);
-    return run_tool(fd, argv, SP_LEN(argv) - 2, 0, err);
-}
-
-static int grow(const struct sp_image *image, int fd, struct sp_error *err)
-{
-    const char *check[] = {"e2fsck", "-f", "-p", NULL, NULL};
-    const char *resize[] = {"resize2fs", NULL, NULL};
-    int r = run_tool(fd, check, SP_LEN(check) - 2, 1, err); /* 1: it has repaired something */
-
-    if (r == 0 && ftruncate(fd, (off_t)image->bytes) < 0)
-        r = sp_error_set(err, SP_ERR_LIMIT, -errno, "make the image larger");
-    return r == 0 ? run_tool(fd, resize, SP_LEN(resize) - 2, 0, err) : r;
-}
+#define FREE_WAIT_MS  15000 /* for the sandbox before to let go of an image that must grow */
+#define FRESH_WAIT_MS 45000 /* for another to make the image */
+#define FREE_POLL_US  20000
+#define LOOP_TRIES    32 /* while others take what we were about to take */
 
 /* --- the file --- */
 
@@ -196,7 +98,7 @@ static int make_image(const struct sp_image *image, const char *name, struct sp_
         r = sp_error_set(err, SP_ERR_LIMIT, -errno, "make an image of %llu MiB",
                          (unsigned long long)(image->bytes >> 20));
     else
-        r = make_file_system(image, fd, err);
+        r = sp_image_make_fs(image, fd, err);
     if (r == 0 && (fsync(fd) < 0 || renameat2(image->folder_fd, fresh, image->folder_fd, name,
                                               RENAME_NOREPLACE) < 0))
         r = sp_error_set(err, SP_ERR_INTERNAL, -errno, "put the image in place");
@@ -312,7 +214,7 @@ static int config_fs(int fs, unsigned cmd, const char *key, const char *value)
     return (int)syscall(SYS_fsconfig, fs, cmd, key, value, 0);
 }
 
-static int mount_loop(int loop, int *ret_fd, struct sp_error *err)
+static int mount_loop(const struct sp_image *image, int loop, int *ret_fd, struct sp_error *err)
 {
     SP_AUTO_FD int fs = (int)syscall(SYS_fsopen, "ext4", FSOPEN_CLOEXEC);
     char source[32];
@@ -322,9 +224,12 @@ static int mount_loop(int loop, int *ret_fd, struct sp_error *err)
     (void)snprintf(source, sizeof(source), "/proc/self/fd/%d", loop);
     if (fs < 0 || config_fs(fs, FSCONFIG_SET_STRING, "source", source) < 0 ||
         config_fs(fs, FSCONFIG_SET_STRING, "errors", "remount-ro") < 0 ||
-        config_fs(fs, FSCONFIG_SET_FLAG, "discard", NULL) < 0 ||
-        config_fs(fs, FSCONFIG_CMD_CREATE, NULL, NULL) < 0)
+        config_fs(fs, FSCONFIG_SET_FLAG, "discard", NULL) < 0)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "mount the image");
+    if (config_fs(fs, FSCONFIG_CMD_CREATE, NULL, NULL) < 0)
+        return errno == EUCLEAN || errno == EBADMSG || errno == EINVAL
+                   ? sp_image_damaged(image, "the kernel does not mount it", err)
+                   : sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "mount the image");
     fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (fd < 0)
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "mount the image");
@@ -372,8 +277,8 @@ static int get_loop(const struct sp_image *image, int fd, int *ret_loop, struct 
         if (r < 0)
             return r;
         if (is_ours) {
-            if ((uint64_t)st.st_size < image->bytes)
-                r = grow(image, fd, err);
+            r = (uint64_t)st.st_size < image->bytes ? sp_image_grow_fs(image, fd, err)
+                                                    : sp_image_check_fs(image, fd, err);
             return r < 0 ? r : attach(image, fd, ret_loop, err);
         }
         if ((uint64_t)st.st_size == image->bytes && (*ret_loop = find_attached(&st)) >= 0)
@@ -383,6 +288,15 @@ static int get_loop(const struct sp_image *image, int fd, int *ret_loop, struct 
                                 "another sandbox has it and does not let go");
         (void)usleep(FREE_POLL_US);
     }
+}
+
+int sp_image_possible(struct sp_error *err)
+{
+    SP_AUTO_FD int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+
+    if (control < 0)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "open '/dev/loop-control'");
+    return sp_image_tools_found(err);
 }
 
 int sp_image_mount(const struct sp_image *image, int *ret_fd, struct sp_error *err)
@@ -403,7 +317,7 @@ int sp_image_mount(const struct sp_image *image, int *ret_fd, struct sp_error *e
         return sp_error_set(err, SP_ERR_INTERNAL, r, "open the image");
     r = get_loop(image, fd, &loop, err);
     if (r == 0)
-        r = mount_loop(loop, &mount_fd, err);
+        r = mount_loop(image, loop, &mount_fd, err);
     if (r == 0)
         r = prepare_folder(image, mount_fd, err);
     if (r == 0)

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "runtime/state/applog.h"
 #include "runtime/state/snapshot.h"
 
@@ -78,14 +79,23 @@ int sp_spaces_make_folders(uint64_t id, struct sp_error *err)
     return sp_mkdir_p(AT_FDCWD, path, 0700, err);
 }
 
+/* Of one image. A sandbox that still has it keeps it until it ends: only the names go. */
+static const struct {
+    const char *before, *after;
+} data_names[] = {
+    {"", ".img"}, {".", ".new"}, /* mkfs was at it when it was killed */
+};
+
 void sp_spaces_remove_data(uint64_t id)
 {
     char path[64];
 
-    /* A sandbox that still has it keeps it until it ends: only the name goes. */
-    (void)snprintf(path, sizeof(path), SP_DIR_DATA "/%016" PRIx64 ".img", id);
-    if (unlink(path) < 0 && errno != ENOENT)
-        sp_log(SP_LOG_WARN, "space.data_left", "path=%s errno=%d", path, errno);
+    for (size_t i = 0; i < SP_LEN(data_names); i++) {
+        (void)snprintf(path, sizeof(path), SP_DIR_DATA "/%s%016" PRIx64 "%s", data_names[i].before,
+                       id, data_names[i].after);
+        if (unlink(path) < 0 && errno != ENOENT)
+            sp_log(SP_LOG_WARN, "space.data_left", "path=%s errno=%d", path, errno);
+    }
 }
 
 void sp_spaces_remove_folders(uint64_t id)
@@ -116,6 +126,20 @@ static void sweep_folders(struct sp_spaces *all, const char *dir)
         (void)closedir(entries);
 }
 
+/* The Space whose image this is, or will be; 0: none. */
+static uint64_t data_of(const char *name)
+{
+    for (size_t i = 0; i < SP_LEN(data_names); i++) {
+        size_t before = strlen(data_names[i].before);
+
+        if (strlen(name) == before + 16 + strlen(data_names[i].after) &&
+            strncmp(name, data_names[i].before, before) == 0 &&
+            strcmp(name + before + 16, data_names[i].after) == 0)
+            return strtoull(name + before, NULL, 16);
+    }
+    return 0;
+}
+
 /* Images of Spaces that are no more. */
 static void sweep_data(struct sp_spaces *all)
 {
@@ -123,10 +147,9 @@ static void sweep_data(struct sp_spaces *all)
     struct dirent *entry;
 
     while (entries && (entry = readdir(entries))) {
-        uint64_t id = strtoull(entry->d_name, NULL, 16);
+        uint64_t id = data_of(entry->d_name);
 
-        if (strlen(entry->d_name) == 20 && strcmp(entry->d_name + 16, ".img") == 0 && id &&
-            !sp_spaces_by_id(all, id))
+        if (id && !sp_spaces_by_id(all, id))
             sp_spaces_remove_data(id);
     }
     if (entries)

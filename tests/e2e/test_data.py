@@ -5,8 +5,11 @@ The launcher is driven directly. After each test no loop device, mount, process 
 
 import contextlib
 import glob
+import hashlib
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -220,6 +223,87 @@ class Life(Case):
         self.l.hello()
         box = self.l.sandbox(data=SIZE)
         self.assertEqual(self.python(box, "print(open('/data/kept').read())"), (0, "safe"))
+
+
+class Damage(Case):
+    def write(self, box, name, size):
+        """'fine', or what the app was told instead."""
+        return self.python(box, "import os\ntry:\n f = open('/data/%s', 'wb'); f.write(b'x' * %d); f.flush()\n"
+                           " os.fsync(f.fileno()); print('fine')\nexcept OSError as e: print(e)" % (name, size))[1]
+
+    def length(self, box, name):
+        return self.python(box, "import os; print(os.path.getsize('/data/%s'))" % name)[1]
+
+    def tool(self, *words, status=0):
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"})
+        self.assertEqual(done.returncode, status, done.stdout)
+        return done.stdout
+
+    def zero(self, offset, length):
+        with open(self.image(), "r+b") as file:
+            file.seek(offset)
+            file.write(b"\0" * length)
+
+    def block_of(self, what):
+        """The byte at which the first group has it."""
+        return 4096 * int(re.search(what + r" at (\d+)", self.tool("dumpe2fs", self.image())).group(1))
+
+    def begin(self, size=SIZE):
+        """An image with a file in it that nobody uses now."""
+        box = self.l.sandbox(data=size)
+        self.assertEqual(self.write(box, "kept", MIB), "fine")
+        self.l.stop(box)
+        wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+
+    def content(self):
+        with open(self.image(), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def test_damage_that_the_kernel_finds_is_repaired_by_the_next_start_and_files_are_kept(self):
+        self.begin()
+        self.zero(self.block_of("Block bitmap"), 4096)
+        box = self.l.sandbox(data=SIZE)
+        self.assertNotEqual(self.write(box, "new", 8 * MIB), "fine")
+        self.l.stop(box)
+        wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+        self.assertIn("with errors", self.tool("dumpe2fs", "-h", self.image()))
+        box = self.l.sandbox(data=SIZE)
+        self.assertEqual(self.write(box, "new", 8 * MIB), "fine")
+        self.assertEqual(self.length(box, "kept"), str(MIB))
+        self.l.stop(box)
+        wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+        self.assertNotIn("with errors", self.tool("dumpe2fs", "-h", self.image()))
+
+    def test_damage_beyond_repair_is_a_sentence_and_nothing_is_lost_by_it(self):
+        size = 256 * MIB  # so large that ext4 has a second superblock
+        self.begin(size)
+        self.zero(1024, 1024)
+        before = self.content()
+        told = self.refused(data=size)
+        for words in ("damaged beyond automatic repair (e2fsck ended with 8)", "nothing in it was deleted",
+                      "repair 'data/0000000000000007.img'", "delete the storage and choose it again"):
+            self.assertIn(words, told)
+        self.assertEqual(self.content(), before)
+        self.assertEqual(loops_of(self.l.state), [])
+        # What the sentence says helps.
+        self.tool("e2fsck", "-f", "-y", "-b", "32768", "-B", "4096", self.image(), status=1)
+        box = self.l.sandbox(data=size)
+        self.assertEqual(self.length(box, "kept"), str(MIB))
+
+    def test_an_image_that_says_it_is_clean_but_does_not_mount_is_the_same_sentence(self):
+        self.begin()
+        self.zero(self.block_of("Inode table"), 4 * 256)  # the root folder, not the journal
+        self.assertIn("beyond automatic repair (the kernel does not mount it)", self.refused(data=SIZE))
+        wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+        with open(self.image(), "rb") as file:  # the kernel has noted the error, and nothing else
+            self.assertIn(b"x" * MIB, file.read())
+
+    def test_a_cut_image_is_neither_grown_nor_mounted(self):
+        self.begin()
+        os.truncate(self.image(), SIZE // 2)
+        self.assertIn("beyond automatic repair", self.refused(data=SIZE))
+        self.assertEqual(os.stat(self.image()).st_size, SIZE // 2)
 
 
 class Hostile(Case):

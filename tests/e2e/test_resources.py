@@ -251,6 +251,41 @@ class Storage(Case):
             self.assertIn(reply.status, (400, 403, 404), path)
             self.assertNotIn(b"root:", reply.body)
 
+    def test_an_image_that_was_being_made_goes_with_its_space(self):
+        d = self.start()
+        space = os.listdir(d.state + "/files")[0]
+        self.change(d, "storage", {"tier": "small"})
+        self.wait_running(d)
+        for name in (space, "00000000000000aa"):  # as a killed mkfs leaves it
+            with open(f"{d.state}/data/.{name}.new", "wb") as file:
+                file.truncate(32 << 20)
+            os.chmod(f"{d.state}/data/.{name}.new", 0o600)
+        d.stop()
+        d.start()
+        self.wait_running(d)
+        self.assertEqual(sorted(os.listdir(d.state + "/data")), [f".{space}.new", f"{space}.img"])
+        d.cli("delete", "me/app", "--yes")
+        harness.wait_for("it to go", lambda: not os.listdir(d.state + "/data"))
+
+    def test_a_damaged_image_is_named_in_the_reason_and_a_new_one_can_be_begun(self):
+        d = self.start()
+        self.change(d, "storage", {"tier": "small"})
+        self.wait_running(d)
+        d.stop()
+        harness.wait_for("the loop device to go", lambda: not loops_of(d.state))
+        image = glob.glob(d.state + "/data/*.img")[0]
+        with open(image, "r+b") as file:
+            file.seek(1024)
+            file.write(b"\0" * 1024)
+        d.start()
+        harness.wait_for("the reason", lambda: "beyond automatic repair" in (d.runtime("me/app")["reason"] or ""))
+        self.assertIn(os.path.basename(image), d.runtime("me/app")["reason"])
+        d.cli("storage", "me/app", "none", "--yes")
+        self.change(d, "storage", {"tier": "small"})
+        self.wait_running(d)
+        self.ask(d, "put", "new", "begun")
+        self.assertEqual(self.ask(d, "get", "new"), "begun")
+
     def test_an_image_that_cannot_be_had_is_named_in_the_reason(self):
         d = self.start()
         space = os.listdir(d.state + "/files")[0]
