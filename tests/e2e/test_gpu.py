@@ -88,6 +88,28 @@ class Case(unittest.TestCase):
         return [self.l.ask(launch.GPUS, body=i.to_bytes(4, "little")).gpu for i in range(hello.n_gpus)]
 
 
+def status_of(name, parent):
+    """/proc/PID/status of the child of this name, or None."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/status" % pid, encoding="utf-8", errors="replace") as file:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        except OSError:
+            continue
+        if status["Name"] == name and status["PPid"] == str(parent) and not status["State"].startswith("Z"):
+            return status
+    return None
+
+
+def wait_for(fact, seconds=10):
+    end = time.monotonic() + seconds
+    while not (found := fact()):
+        if time.monotonic() > end:
+            raise AssertionError("it did not come to be within %d s" % seconds)
+        time.sleep(0.02)
+    return found
+
+
 OPEN = """
 import errno, os
 for path in %r:

@@ -259,15 +259,16 @@ class Memory(NvmlCase):
 
     def watcher(self):
         """The pid of the launcher's child that watches."""
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open("/proc/%s/stat" % pid, encoding="utf-8", errors="replace") as file:
-                    name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
-            except OSError:
-                continue
-            if name == "spaces-gpu" and rest.split()[1] == str(self.l.process.pid) and rest.split()[0] != "Z":
-                return pid
-        return None
+        status = gpu.status_of("spaces-gpu", self.l.process.pid)
+        return status and status["Pid"]
+
+    def test_the_foreign_library_runs_without_any_right(self):
+        self.launch_on(TWO, *self.SHARED)
+        self.l.sandbox(gpus=[(A, GIB)])
+        status = gpu.wait_for(lambda: gpu.status_of("spaces-gpu", self.l.process.pid))
+        self.assertEqual({status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}, {"0" * 16})
+        self.assertEqual(status["NoNewPrivs"], "1")
+        self.assertNotIn("0", status["Uid"].split() + status["Gid"].split())
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def copy_dev(to):
 
 def grow(path, folder):
     """A folder that can be added to."""
-    layers = os.path.join(folder, "layers" + path.replace("/", "-"))
+    layers = os.path.join(folder, ".layers" + path.replace("/", "-"))
     os.makedirs(layers, exist_ok=True)
     mount("-t", "tmpfs", "layers", layers)
     for name in ("upper", "work"):
@@ -58,8 +58,8 @@ def grow(path, folder):
 def settle(folder):
     with open(os.path.join(folder, "host.json"), encoding="utf-8") as file:
         host = json.load(file)
-    dev = os.path.join(folder, "dev")
-    proc = os.path.join(folder, "proc")
+    dev = os.path.join(folder, ".dev")
+    proc = os.path.join(folder, ".proc")
     for each in (dev, proc):
         shutil.rmtree(each, ignore_errors=True)
         os.mkdir(each)
