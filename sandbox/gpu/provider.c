@@ -37,7 +37,7 @@ static void leave_out_odd(struct sp_gpu_list *list)
 {
     for (size_t i = 0; i < list->n;) {
         const struct sp_gpu_slot *slot = &list->slots[i];
-        bool is_plain = sp_gpu_id_may(slot->id) && sp_gpu_id_may(slot->uuid);
+        bool is_plain = sp_gpu_id_may(slot->id) && (!slot->uuid[0] || sp_gpu_id_may(slot->uuid));
 
         if (is_plain && sp_gpu_list_find(list, slot->id) == slot) {
             i++;
