@@ -61,7 +61,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 
 # --- targets ----------------------------------------------------------------------------------------------
 
-.PHONY: help deps run install clean test escape unit check asan tsan fuzz bench bench-docs soak fmt fmt-check lint docs cover test-bins guest-test
+.PHONY: help deps run install clean test escape unit check asan tsan fuzz bench bench-docs soak fmt fmt-check lint docs cover test-bins guest-test gpu-test
 
 help:
 	@echo "make             build spacesd, spaces, the launcher and the page into $(BUILD)/"
@@ -74,6 +74,7 @@ help:
 	@echo "make asan tsan   unit and end-to-end tests under sanitizers"
 	@echo "make fuzz        F=ws TIME=30: fuzz one parser, or each in turn"
 	@echo "make guest-test  Debian 12 and 13 with systemd, emulated (G=trixie picks, T=text, WRITE=1: docs/guest.md)"
+	@echo "make gpu-test    a lease of a real NVIDIA GPU (root); where there is none it says so, with status 77"
 	@echo "make bench       speed and memory beside named peers, as ratios (B=get picks)"
 	@echo "make bench-docs  the same, written to docs/benchmarks.md"
 	@echo "make soak        starts, Spaces, kills and bad neighbours at length, written to docs/soak.md (root)"
@@ -115,6 +116,10 @@ tsan:
 # As root: the guests' file systems are made here. Minutes; the first time also downloads them.
 guest-test:
 	@$(PYTHON) tests/guest/run.py $(if $(G),--only $(G)) $(if $(T),--suite $(T)) $(if $(WRITE),--write docs/guest.md)
+
+# As root. What `make test` does with stand-ins, and a program that computes; 77 (make says 2) without a GPU.
+gpu-test: build
+	@BUILD=$(BUILD) $(PYTHON) tests/e2e/gpu_real.py
 
 TIME ?= 30
 fuzz: $(if $(F),$(BUILD)/fuzz/fuzz_$(F),$(FUZZ_BIN))
