@@ -32,6 +32,8 @@ static const char rules[] =
     "  set counts { type ipv4_addr; size 65536; flags dynamic; }\n"
     "  set rates { type ipv4_addr; size 65536; flags dynamic,timeout; timeout 1m; }\n"
     "  set asks { type ipv4_addr; size 65536; flags dynamic,timeout; timeout 1m; }\n"
+    /* What is over is no connection to the cap below; this bounds how long the host keeps it. */
+    "  ct timeout ended { protocol tcp; l3proto ip; policy = { time_wait: 10, close: 5 }; }\n"
     "  chain early {\n" /* before anything is tracked: what is dropped here costs no entry */
     "    type filter hook prerouting priority raw; policy accept;\n"
     "    iifname != \"$B\" return\n"
@@ -68,6 +70,7 @@ static const char rules[] =
     "    ip saddr @listed ip saddr . ip daddr != @opened drop\n"
     "    update @rates { ip saddr limit rate over 100/second burst 200 packets } drop\n"
     "    add @counts { ip saddr ct count over $C } drop\n"
+    "    meta l4proto tcp ct timeout set \"ended\"\n"
     "    accept\n"
     "  }\n"
     "  chain leave {\n"

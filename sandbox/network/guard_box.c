@@ -12,6 +12,7 @@
 #include "base/inet.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sandbox/network/conntrack.h"
 #include "sandbox/network/guard-internal.h"
 
 static struct sp_guard_box *find(struct sp_guard *guard, uint64_t id)
@@ -30,7 +31,7 @@ static bool is_taken(const struct sp_guard *guard, uint32_t addr)
     return false;
 }
 
-/* The next one after the last: what the kernel remembers of an address is over when it returns. */
+/* The next one after the last: what strangers still send to an address is over when it returns. */
 static bool take_address(struct sp_guard *guard, uint32_t *ret)
 {
     const struct sp_network_options *options = guard->options;
@@ -82,6 +83,10 @@ static int set_up(struct sp_guard *guard, struct sp_guard_box *box, int netns_fd
 
     if (r < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, r, "make a pair of interfaces");
+    /* Also of who had it in a life before ours, and had no time to give it back. */
+    r = sp_conntrack_forget(box->addr);
+    if (r < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, r, "forget the connections of its address");
     r = sp_filter_add_box(&guard->filter, &filtered);
     if (r < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, r, "let it through the packet filter");
@@ -137,6 +142,7 @@ void sp_guard_detach(struct sp_guard *guard, uint64_t id)
             (void)sp_link_remove(guard->nl, box->port);
         (void)sp_filter_remove_box(&guard->filter, &filtered);
     }
+    (void)sp_conntrack_forget(box->addr); /* who gets it next asks again, and needs it */
     n = box->n_opened < SP_GUARD_OPENED_MAX ? box->n_opened : SP_GUARD_OPENED_MAX;
     for (unsigned i = 0; i < n; i++)
         (void)sp_filter_close_address(&guard->filter, box->addr, box->opened[i]);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "sandbox/network/conntrack.h"
 #include "sandbox/network/guard-internal.h"
 
 /* An interface's name has room for 15: the end of the id, because tests count there. */
@@ -227,7 +228,10 @@ static int try_all(struct sp_error *err)
         return r;
     netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     r = sp_link_add_pair(guard.nl, "probe", guard.bridge, netns, mac, &port);
-    return r < 0 ? sp_error_set(err, SP_ERR_UNAVAILABLE, r, "make a pair of interfaces") : 0;
+    if (r < 0)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, r, "make a pair of interfaces");
+    r = sp_conntrack_forget(options.range);
+    return r < 0 ? sp_error_set(err, SP_ERR_UNAVAILABLE, r, "remove entries of connections") : 0;
 }
 
 int sp_network_probe(struct sp_error *err)

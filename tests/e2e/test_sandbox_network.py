@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
 import launch_driver as launch  # noqa: E402
 import netns  # noqa: E402
-from net_programs import FORGE, FORGE_DROPPED, FORGED, REACH, RESOLVE, table  # noqa: E402
+from net_programs import DATAGRAMS, FORGE, FORGE_DROPPED, FORGED, REACH, RESOLVE, table  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 
@@ -269,6 +269,69 @@ class TheWayOut(unittest.TestCase):
         self.assertEqual([n for n in self.links() if n.startswith("sv")], [])
         self.assertNotIn(address, self.world.in_host("nft", "list", "ruleset"))
 
+    def datagrams(self, box):
+        worker = self.l.worker(box, [PYTHON, "-c", DATAGRAMS])
+        self.l.read_log(worker, b"bound\n")
+
+    def send(self, box, word):
+        """Sends it to the echo outside: what comes back first."""
+        with self.l.connect(box, 7860) as c:
+            c.sendall(word.encode())
+            return c.recv(300).decode()
+
+    def say_to(self, port, word):
+        """PUBLIC's echo sends a word to the host, which remembers whose the port is, or does not."""
+        program = ("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.settimeout(10)\n"
+                   "s.sendto(b'to %s %d %s', ('%s', %d))\ns.recv(300)"
+                   % (netns.HOST, port, word, netns.PUBLIC, netns.ECHO))
+        subprocess.run(self.world.enter(self.world.internet) + [PYTHON, "-c", program], check=True)
+
+    def test_who_gets_an_address_again_gets_nothing_of_the_one_before(self):
+        box = self.outbound()
+        address = self.address_of(box)
+        self.datagrams(box)
+        self.assertEqual(self.send(box, "first"), "first from %s 5555" % netns.HOST)
+        self.say_to(5555, "late")
+        self.assertEqual(self.send(box, "second"), "late")  # the way that must be closed for the next one
+        self.kill_and_start()
+        listed = self.listed("public.test")
+        self.assertEqual(self.address_of(listed), address)
+        self.datagrams(listed)
+        # It goes on with nothing that its own list would not let it begin.
+        self.assertIn("no:", self.send(listed, "third"))
+        self.kill_and_start()
+        after = self.outbound()
+        self.assertEqual(self.address_of(after), address)
+        self.datagrams(after)
+        self.say_to(5555, "late")
+        self.assertRegex(self.send(after, "fourth"), "^fourth from %s" % netns.HOST)
+
+    def test_a_stop_takes_the_connections_out_of_the_hosts_table(self):
+        one, other = self.outbound(space=1), self.outbound(space=2)
+        for box in (one, other):
+            self.datagrams(box)
+            self.send(box, "word")
+        self.reach(one, *["%s/%d" % (netns.PUBLIC, netns.ONCE)] * 3)
+        self.assertGreaterEqual(self.world.connections(), 3)
+        self.l.stop(one)
+        self.assertEqual(self.world.connections(), 1, "that of the one which runs")
+        self.l.stop(other)
+        self.assertEqual(self.world.connections(), 0)
+
+    def kill_and_start(self):
+        """A life that had no time to give anything back, and the next one."""
+        self.l.process.kill()
+        self.l.process.wait()
+        self.l.sock.close()
+        for worker in list(self.l.logs):
+            self.l.close_log(worker)
+        deadline = time.monotonic() + 10
+        while launch.processes_of(self.l.state_id):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        self.l.start()
+        self.l.hello()
+
     def test_a_killed_launcher_leaves_rules_that_hold_and_the_next_one_sweeps(self):
         self.outbound()
         pid = self.l.process.pid
@@ -351,6 +414,24 @@ time.sleep(600)
             text += self.l.read_log(worker, b"\n")
         self.assertEqual(text, "open 20\n")
         self.assertEqual(set(self.reach(other, netns.PUBLIC + "/80").values()), {"hello " + netns.HOST})
+
+
+    def test_connections_that_are_over_count_no_more_and_leave_the_hosts_table_soon(self):
+        box = self.outbound()
+        where = "%s/%d" % (netns.PUBLIC, netns.ONCE)
+        for _ in range(3):  # twice the cap, and more
+            self.assertEqual(self.table(box, """
+import socket
+def once():
+    with socket.create_connection(("11.1.0.1", 81), 5) as s: return s.makefile().read()
+print("all", {once() for _ in range(20)})
+""")["all"], "{'hello\\n'}")
+        self.assertEqual(self.reach(box, where)[where], "hello")
+        self.assertGreater(self.world.connections(), 20)
+        deadline = time.monotonic() + 40  # by itself it would be two minutes
+        while self.world.connections():
+            self.assertLess(time.monotonic(), deadline, "%d are still there" % self.world.connections())
+            time.sleep(0.2)
 
 
 class TheOperatorDecides(TheWayOut):

@@ -30,6 +30,21 @@ for name in sys.argv[1:]:
         print(name, "no: %s" % e)
 """
 
+# Sends each word that comes in by TCP port 7860 to PUBLIC's echo, from one UDP port, and answers what it hears first.
+DATAGRAMS = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 5555)); s.settimeout(2)
+orders = socket.create_server(("127.0.0.1", 7860))
+print("bound", flush=True)
+while True:
+    c, _ = orders.accept()
+    s.sendto(c.recv(100), ("11.1.0.1", 9))
+    try: c.sendall(s.recv(200))
+    except OSError as e: c.sendall(b"no: %s" % str(e).encode())
+    c.close()
+"""
+
 # Claims an address and a place in the network that are not its own: OK, or the error. What FORGE_DROPPED names
 # may be tried, and goes nowhere.
 FORGED = "10.208.0.99"

@@ -13,6 +13,7 @@ import threading
 
 PUBLIC, PUBLIC_2, DNS = "11.1.0.1", "11.1.0.2", "11.0.0.1"
 HOST = "11.0.0.2"
+ECHO, ONCE = 9, 81  # ports: UDP at PUBLIC; TCP that closes first
 # What answers on port 80 beside the public ones; the rules must not let anybody there.
 CLOSED = ["169.254.169.254", "10.9.9.9", "100.64.0.9", "192.168.7.7", "172.16.0.9", "198.18.0.9",
           "192.0.2.9", "203.0.113.9"]
@@ -96,6 +97,11 @@ class World:
         return subprocess.run(self.enter(self.host) + list(argv), check=True, capture_output=True,
                               text=True).stdout
 
+    def connections(self):
+        """How many the host remembers. Those whose time is over go when somebody looks, or a minute later."""
+        self.in_host("sh", "-c", "cat /proc/net/nf_conntrack 2>/dev/null || true")
+        return int(self.in_host("sysctl", "-n", "net.netfilter.nf_conntrack_count"))
+
     def remove(self):
         if self.server:
             self.server.stdin.close()
@@ -116,6 +122,23 @@ def serve_tcp(server):
         held.append(c)  # open until the other side closes: for the cap
         if len(held) > 2000:
             held.pop(0).close()
+
+
+def serve_tcp_once(server):
+    while True:
+        c, _ = server.accept()
+        c.sendall(b"hello\n")
+        c.close()
+
+
+def serve_udp(s):
+    """Says what it has seen; "to HOST PORT WORD" makes it say something to somebody else first."""
+    while True:
+        data, peer = s.recvfrom(2000)
+        words = data.decode(errors="replace").split()
+        if len(words) == 4 and words[0] == "to":
+            s.sendto(words[3].encode(), (words[1], int(words[2])))
+        s.sendto(b"%s from %s %d" % (data, peer[0].encode(), peer[1]), peer)
 
 
 def serve_tcp6(server):
@@ -161,8 +184,12 @@ def serve_dns(s):
 def main():
     names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     names.bind((DNS, 53))
+    echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    echo.bind((PUBLIC, ECHO))
     for serve, server in (
             (serve_tcp, socket.create_server(("0.0.0.0", 80), backlog=1024)),
+            (serve_tcp_once, socket.create_server(("0.0.0.0", ONCE), backlog=1024)),
+            (serve_udp, echo),
             (serve_tcp6, socket.create_server(("fd00::9", 80), family=socket.AF_INET6)),
             (serve_dns, names)):
         threading.Thread(target=serve, args=(server,), daemon=True).start()
