@@ -2,14 +2,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void sp_random(void *ret, size_t len)
 {
     char *to = ret;
 
     while (len) {
-        ssize_t n = getrandom(to, len, 0);
+        /* Not glibc's: from 2.41 on that maps memory at its first use, which a filter may forbid. */
+        ssize_t n = syscall(SYS_getrandom, to, len, 0);
 
         if (n < 0 && errno == EINTR)
             continue;
