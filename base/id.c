@@ -10,7 +10,7 @@ void sp_random(void *ret, size_t len)
     char *to = ret;
 
     while (len) {
-        /* Not glibc's: from 2.41 on that maps memory at its first use, which a filter may forbid. */
+        /* Not glibc's, which from 2.41 on maps memory at first: a filter may forbid that. */
         ssize_t n = syscall(SYS_getrandom, to, len, 0);
 
         if (n < 0 && errno == EINTR)
