@@ -131,6 +131,17 @@ def tell(result):
         print("\n".join("     | " + line for line in result.lines[-400:]), flush=True)
 
 
+def notes_of(trouble):
+    """A line for each failure; what was skipped for one reason in one line."""
+    skipped = {}
+    for line in trouble:
+        if line.startswith("skip "):
+            suite, _, why = line[len("skip "):].split(": ", 2)
+            skipped[suite, why] = skipped.get((suite, why), 0) + 1
+    return [f"- {line}" for line in trouble if not line.startswith("skip ")] + [
+        f"- skipped in {suite}, cases: {n}: {why}" for (suite, why), n in skipped.items()]
+
+
 def section(guest, facts, results):
     """One guest's part of the document, between marks of its own, so that each can be run alone."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
@@ -143,7 +154,7 @@ def section(guest, facts, results):
     for result in results:
         count = result.count()
         text.append(f"| `{result.name}` | {count.passed} | {count.failed} | {count.skipped} | {result.seconds} |")
-        notes += [f"- {line}" for line in count.trouble]
+        notes += notes_of(count.trouble)
         tables += [line for line in result.lines if re.match(r"\|.*\|$", line)]  # a suite's own
     for more in (notes, tables):
         text += [""] + more if more else []
