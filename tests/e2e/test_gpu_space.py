@@ -296,9 +296,13 @@ class Memory(Case):
 
     def pid_of(self, d, name):
         for pid, line in harness.processes_with(d.state_id).items():
-            with open("/proc/%d/environ" % pid, "rb") as f:
-                if b"SPACE_ID=" + name.encode() in f.read().split(b"\0"):
-                    return pid
+            try:
+                with open("/proc/%d/environ" % pid, "rb") as f:
+                    words = f.read().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):  # a short one that has ended since
+                continue
+            if b"SPACE_ID=" + name.encode() in words:
+                return pid
         raise AssertionError("no process of " + name)
 
 

@@ -19,6 +19,16 @@ def setUpModule():
         raise unittest.SkipTest("needs build: %s/spaces-launcher" % launch.BUILD)
 
 
+def is_pid_1(pid):
+    """Of a pid namespace of its own; False of one that is gone."""
+    try:
+        with open("/proc/%d/status" % pid, encoding="ascii") as f:
+            numbers = next(line for line in f if line.startswith("NSpid:")).split()[1:]
+    except OSError:
+        return False
+    return len(numbers) > 1 and numbers[-1] == "1"
+
+
 class Pool(unittest.TestCase):
     def launcher(self, *options):
         l = launch.Launcher(options=options)
@@ -36,15 +46,15 @@ class Pool(unittest.TestCase):
         self.assertEqual(launch.groups_of(l.state_id), [])
 
     def spares(self, l, known=()):
-        """pids of the pid 1s that serve no Space yet."""
-        return sorted(set(launch.processes_of(l.state_id)) - {l.process.pid, *known})
+        """pids of the pid 1s that serve no Space yet; not what the launcher forks for work of its own."""
+        return sorted(pid for pid in set(launch.processes_of(l.state_id)) - {l.process.pid, *known} if is_pid_1(pid))
 
     def wait_for_spares(self, l, count, known=()):
         deadline = time.monotonic() + 20
-        while len(self.spares(l, known)) != count:
-            self.assertLess(time.monotonic(), deadline, f"{self.spares(l, known)} are not {count} spares")
+        while len(spares := self.spares(l, known)) != count:
+            self.assertLess(time.monotonic(), deadline, f"{spares} are not {count} spares")
             time.sleep(0.01)
-        return self.spares(l, known)
+        return spares
 
     def test_the_pool_keeps_as_many_spares_as_it_is_told(self):
         l = self.launcher("--pool", "3")
