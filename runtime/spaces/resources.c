@@ -287,6 +287,27 @@ bool sp_resources_differ(const struct sp_resources *a, const struct sp_resources
            a->network != b->network || strcmp(a->allow, b->allow) != 0;
 }
 
+/* Reaches less than before, or may: lists are not compared name by name. */
+static bool is_stricter(const struct sp_resources *old, const struct sp_resources *next)
+{
+    if (old->network == next->network && strcmp(old->allow, next->allow) == 0)
+        return false;
+    return old->network != SP_LAUNCH_NETWORK_NONE && next->network != SP_LAUNCH_NETWORK_OUTBOUND;
+}
+
+bool sp_resources_tighten(const struct sp_config *config, const struct sp_resources *old,
+                          const struct sp_resources *next)
+{
+    struct sp_launch_limits a = {0}, b = {0};
+
+    sp_resources_limits(config, old, &a);
+    sp_resources_limits(config, next, &b);
+    return is_stricter(old, next) || b.memory_bytes < a.memory_bytes ||
+           b.layer_bytes < a.layer_bytes || b.shm_bytes < a.shm_bytes ||
+           b.layer_inodes < a.layer_inodes || b.cpu_millis < a.cpu_millis || b.pids < a.pids ||
+           b.nofile < a.nofile;
+}
+
 /* --- forms --- */
 
 const char *sp_resources_network_to_string(uint32_t network)

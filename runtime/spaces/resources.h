@@ -71,6 +71,12 @@ int sp_resources_set_network(const struct sp_config *config, struct sp_resources
 int sp_resources_set_sleep(struct sp_resources *resources, int64_t seconds, struct sp_error *err);
 /* A running sandbox has other ones. */
 bool sp_resources_differ(const struct sp_resources *a, const struct sp_resources *b);
+/*
+ * `next` gives less of anything than `old`: what runs must not serve on with more than its owner
+ * left it, for example by not starting under the new limits.
+ */
+bool sp_resources_tighten(const struct sp_config *config, const struct sp_resources *old,
+                          const struct sp_resources *next);
 
 /* --- forms --- */
 

@@ -105,7 +105,9 @@ static void apply_deploy(struct sp_space *space, const struct sp_version *versio
 static void apply_resources(struct sp_space *space, const struct sp_resources *next)
 {
     struct sp_resources old = space->resources;
-    bool moves_data = strcmp(old.storage, next->storage) != 0;
+    /* Two sandboxes cannot have one /data; and none keeps what its owner has taken back. */
+    bool replaces = strcmp(old.storage, next->storage) != 0 ||
+                    sp_resources_tighten(space->all->config, &old, next);
 
     space->resources = *next;
     if (old.sleep_s != next->sleep_s && space->serving)
@@ -115,7 +117,7 @@ static void apply_resources(struct sp_space *space, const struct sp_resources *n
     if (old.storage[0] && !next->storage[0])
         sp_spaces_remove_data(space->id);
     if (sp_resources_differ(&old, next))
-        sp_space_step(space, moves_data ? SP_SPACE_REPLACE : SP_SPACE_WANTED, SP_STAGE_COUNT, "");
+        sp_space_step(space, replaces ? SP_SPACE_REPLACE : SP_SPACE_WANTED, SP_STAGE_COUNT, "");
 }
 
 static void apply(struct change *change, struct sp_space *space)

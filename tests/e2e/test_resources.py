@@ -137,6 +137,18 @@ class Hardware(Case):
         d.start()
         self.assertEqual(d.runtime("me/app")["hardware"]["current"], "cpu-small")
 
+    def test_an_app_that_refuses_less_does_not_live_on_with_what_it_had(self):
+        d = self.start()
+        with open(os.path.join(self.folder, "app.py"), "w", encoding="utf-8") as file:
+            file.write("import resource, sys\n"
+                       "if resource.getrlimit(resource.RLIMIT_NPROC)[0] < 200:\n    sys.exit('too little')\n" + APP)
+        d.deploy(self.folder, "me/app")
+        d.expected_errors.append("did not start|too little|exit")
+        self.change(d, "hardware", {"flavor": "cpu-small"})
+        harness.wait_for("the end of what served", lambda: d.runtime("me/app")["stage"] == "RUNTIME_ERROR")
+        self.change(d, "hardware", {"flavor": "cpu-basic"})
+        self.wait_running(d)
+
     def test_what_the_host_does_not_have_is_refused_with_a_sentence(self):
         d = self.start()
         for what, body, sentence in (
