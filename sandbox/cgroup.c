@@ -138,6 +138,19 @@ int sp_cgroup_limit(const struct sp_cgroup_host *host, const struct sp_cgroup *g
     return write_knobs(host, group->name, knobs, n, err);
 }
 
+int sp_cgroup_limit_cpu(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                        uint32_t cpu_millis, struct sp_error *err)
+{
+    const struct sp_launch_limits limits = {.cpu_millis = cpu_millis};
+    struct sp_cgroup_knob knobs[SP_CGROUP_KNOBS];
+    size_t n = sp_cgroup_knobs(host, &limits, knobs);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(knobs[i].key, host->v2 ? "cpu.max" : "cpu.cfs_quota_us") == 0)
+            return write_knobs(host, group->name, &knobs[i], 1, err);
+    return 0; /* this host has no limit of the processor */
+}
+
 static int open_files(const struct sp_cgroup_host *host, struct sp_cgroup *group,
                       struct sp_error *err)
 {

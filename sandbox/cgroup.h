@@ -89,6 +89,9 @@ int sp_cgroup_create(const struct sp_cgroup_host *host, const char *name, struct
 /* Once, before anything of an app runs in it. */
 int sp_cgroup_limit(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
                     const struct sp_launch_limits *limits, struct sp_error *err);
+/* Another share of the processor than `limits` gave; nothing else changes. */
+int sp_cgroup_limit_cpu(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                        uint32_t cpu_millis, struct sp_error *err);
 /* Moves the calling process in; `born_in_v2`: clone3 has done that tree. Async-signal-safe. */
 int sp_cgroup_enter(const struct sp_cgroup *group, bool born_in_v2);
 /* Counters; what the host does not count stays 0. */
@@ -100,6 +103,8 @@ void sp_cgroup_usage(const struct sp_cgroup_host *host, const struct sp_cgroup *
  * in more than half of the last 10 s (that one is a state, and stays true).
  */
 bool sp_cgroup_hit(struct sp_cgroup *group, enum sp_launch_limit limit);
+/* Forks that its limit has refused so far. */
+uint64_t sp_cgroup_refused(const struct sp_cgroup *group);
 /* An inotify watch that fires when MEMORY (version 2) or PIDS was hit, or -1: no such file. */
 int sp_cgroup_watch(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
                     enum sp_launch_limit limit, int inotify);

@@ -122,10 +122,15 @@ void sp_cgroup_usage(const struct sp_cgroup_host *host, const struct sp_cgroup *
                                  : count(group, U_CPU_STAT, "throttled_time");
     ret->pids = (uint32_t)count(group, U_PIDS, NULL);
     ret->oom_kills = (uint32_t)count(group, U_OOM, "oom_kill");
-    ret->pids_refused = (uint32_t)count(group, U_REFUSED, "max");
+    ret->pids_refused = (uint32_t)sp_cgroup_refused(group);
     ret->cpu_pressure = pressure(group, U_PSI_CPU);
     ret->memory_pressure = pressure(group, U_PSI_MEM);
     ret->io_pressure = pressure(group, U_PSI_IO);
+}
+
+uint64_t sp_cgroup_refused(const struct sp_cgroup *group)
+{
+    return count(group, U_REFUSED, "max");
 }
 
 static bool went_up(uint64_t now, uint64_t *seen)
@@ -153,8 +158,7 @@ bool sp_cgroup_hit(struct sp_cgroup *group, enum sp_launch_limit limit)
     switch (limit) {
     case SP_LAUNCH_LIMIT_MEMORY:
         return went_up(count(group, U_OOM, "oom_kill"), &group->seen.oom_kills);
-    case SP_LAUNCH_LIMIT_PIDS:
-        return went_up(count(group, U_REFUSED, "max"), &group->seen.pids_refused);
+    case SP_LAUNCH_LIMIT_PIDS: return went_up(sp_cgroup_refused(group), &group->seen.pids_refused);
     case SP_LAUNCH_LIMIT_CPU: return is_cut_short(group);
     case SP_LAUNCH_LIMIT_PRESSURE:
         return pressure(group, U_PSI_MEM) > 5000 || pressure(group, U_PSI_IO) > 5000;

@@ -55,8 +55,11 @@ enum sp_launch_limit {
     SP_LAUNCH_LIMIT_CPU,        /* it was held back for most of the time */
     SP_LAUNCH_LIMIT_PRESSURE,   /* it waits for memory or disk for most of the time */
     SP_LAUNCH_LIMIT_GPU_MEMORY, /* a shared slot was overdrawn; all workers are being ended */
+    SP_LAUNCH_LIMIT_FORKS,      /* a fork bomb: it has SP_BRAKE_CPU_MILLIS until it stops */
     SP_LAUNCH_LIMITS,
 };
+
+#define SP_BRAKE_CPU_MILLIS 50u
 
 /* What an app may reach beyond its sandbox. */
 enum sp_launch_network {

@@ -131,11 +131,11 @@ static void lower(int which, rlim_t most)
     (void)setrlimit(which, &now);
 }
 
-void sp_privs_rlimits(const struct sp_launch_limits *limits)
+void sp_privs_rlimits(const struct sp_launch_limits *limits, bool grouped)
 {
     lower(RLIMIT_CORE, 0);
     lower(RLIMIT_NOFILE, limits->nofile);
-    lower(RLIMIT_NPROC, limits->pids);
+    lower(RLIMIT_NPROC, (grouped ? 2 : 1) * (rlim_t)limits->pids);
     lower(RLIMIT_MEMLOCK, 8u << 20);
     lower(RLIMIT_MSGQUEUE, 819200);
     lower(RLIMIT_SIGPENDING, 4096);

@@ -4,6 +4,7 @@
 #ifndef SP_SANDBOX_PRIVS_H
 #define SP_SANDBOX_PRIVS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct sp_error;
@@ -18,8 +19,12 @@ int sp_privs_reduce(struct sp_error *err);
 /* For a worker, before its exec: no capability is left. Async-signal-safe; 0 or negative errno. */
 int sp_privs_drop_all(void);
 
-/* Only ever lowers: core 0, descriptors, processes, locked memory, message queues, priorities. */
-void sp_privs_rlimits(const struct sp_launch_limits *limits);
+/*
+ * Only ever lowers: core 0, descriptors, processes, locked memory, message queues, priorities.
+ * `grouped`: a group limits the processes and counts what it refuses; the rlimit, which counts
+ * forks that have only begun and tells nobody, stays out of its way.
+ */
+void sp_privs_rlimits(const struct sp_launch_limits *limits, bool grouped);
 /* A session keyring of its own: the launcher's keys are not reachable. Absent keyrings are fine. */
 void sp_privs_new_keyring(void);
 /* Unblocks all signals and puts each back to its default. */

@@ -66,6 +66,10 @@ char *sp_limit_note(struct sp_limit_notes *notes, const struct sp_launch_limits 
     case SP_LAUNCH_LIMIT_PRESSURE:
         return sp_asprintf("waits most of the time: %u %% for memory, %u %% for disk (last 10 s)",
                            usage->memory_pressure / 100, usage->io_pressure / 100);
+    case SP_LAUNCH_LIMIT_FORKS:
+        return sp_asprintf("asks for processes again and again, %u were refused (space.pids): it "
+                           "gets 0.%02u cores until it stops",
+                           usage->pids_refused, SP_BRAKE_CPU_MILLIS / 10);
     default: return NULL;
     }
 }

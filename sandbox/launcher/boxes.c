@@ -150,6 +150,7 @@ void sp_box_kill(struct sp_launcher *l, struct sp_box *box)
     box->deadline_ms = 0;
     sp_box_data_kill(box);
     sp_freeze_end(l, box);
+    sp_brake_release(l, box, 0);
     if (!(l->isolate & SP_ISOLATE_PID) && box->ctl >= 0) {
         /* Without a pid namespace the others would live on: it kills them itself, then goes. */
         sp_auto_fd(&box->ctl);
@@ -182,6 +183,7 @@ void sp_box_stop(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms)
     } else if (sp_ctl_send(box->ctl, &msg, NULL, 0) < 0) {
         sp_box_kill(l, box);
     } else {
+        sp_brake_release(l, box, grace_ms);
         box->state = SP_BOX_STOPPING;
         box->deadline_ms = deadline;
     }
@@ -408,6 +410,7 @@ void sp_box_worker_stop(struct sp_launcher *l, struct sp_box *box, const struct 
     sp_ctl_init(&order, SP_CTL_WORKER_STOP);
     order.worker = msg->worker;
     order.grace_ms = msg->stop.grace_ms;
+    sp_brake_release(l, box, msg->stop.grace_ms);
     if (sp_ctl_send(box->ctl, &order, NULL, 0) < 0)
         sp_box_kill(l, box);
 }
@@ -487,6 +490,7 @@ void sp_box_ready(struct sp_launcher *l, struct sp_box *box, const char *times)
     if (box->from_pool)
         sp_pool_served(l);
     sp_watch_start(box);
+    sp_brake_start(l, box);
     if (l->trace)
         sp_log(SP_LOG_INFO, "launcher.trace", "group=%s began=%llu %s ready=%llu", box->cgroup.name,
                (unsigned long long)box->began_ns / 1000, times,

@@ -96,6 +96,15 @@ struct sp_box_worker {
     uint64_t start_seq; /* not 0 while the start is unanswered */
 };
 
+/* What is known of forks that were refused (brake.c). */
+struct sp_box_brake {
+    bool on;
+    uint64_t refused;       /* when the window began */
+    uint64_t since_ms;      /* when that was */
+    uint64_t not_before_ms; /* it is being stopped: no brake until then */
+    uint64_t look_at_ms;    /* 0 = when the kernel tells */
+};
+
 struct sp_box {
     struct sp_list list;
     enum sp_box_state state;
@@ -136,6 +145,8 @@ struct sp_box {
     uint64_t hit_at_ms[SP_LAUNCH_LIMITS];
     bool is_over[SP_LAUNCH_LIMITS]; /* of those that are states */
     bool ended_by_oom;              /* its workers are being ended for memory */
+
+    struct sp_box_brake brake;
 
     bool frozen;
     uint64_t freeze_seq;    /* not 0 while a FREEZE is unanswered */
@@ -186,8 +197,17 @@ void sp_watch_on_oom(struct sp_launcher *l);
 /* Their times have come. */
 void sp_watch_look(struct sp_launcher *l, struct sp_box *box);
 void sp_watch_look_for_oom(struct sp_launcher *l);
+/* Tells spacesd, once a second at most. */
+void sp_watch_hit(struct sp_launcher *l, struct sp_box *box, enum sp_launch_limit limit);
 /* Notes what the memory limit has killed since the last call, and ends the rest of the app. */
 void sp_watch_memory(struct sp_launcher *l, struct sp_box *box);
+
+/* brake.c: after each refused fork, and now and then: slows a fork bomb, lets it go when it stops.
+ */
+void sp_brake_start(struct sp_launcher *l, struct sp_box *box);
+void sp_brake_look(struct sp_launcher *l, struct sp_box *box);
+/* Some or all of it is being stopped within the grace: at full speed. */
+void sp_brake_release(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms);
 
 /* freeze.c: holding a sandbox. */
 void sp_freeze(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg);

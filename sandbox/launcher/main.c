@@ -294,7 +294,8 @@ static int poll_timeout(const struct sp_launcher *l)
     if (l->oom_look_ms && l->oom_look_ms < first)
         first = l->oom_look_ms;
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
-        const uint64_t times[] = {box->deadline_ms, box->watch_at_ms, box->freeze_at_ms};
+        const uint64_t times[] = {box->deadline_ms, box->watch_at_ms, box->freeze_at_ms,
+                                  box->brake.look_at_ms};
 
         for (size_t i = 0; i < SP_LEN(times); i++)
             if (times[i] && times[i] < first)
@@ -314,6 +315,8 @@ static void run_deadlines(struct sp_launcher *l)
     SP_LIST_EACH (box, &l->boxes, struct sp_box, list) {
         if (box->watch_at_ms && now >= box->watch_at_ms)
             sp_watch_look(l, box);
+        if (box->brake.look_at_ms && now >= box->brake.look_at_ms)
+            sp_brake_look(l, box);
         if (box->freeze_at_ms && now >= box->freeze_at_ms)
             sp_freeze_look(l, box);
         if (box->deadline_ms && now >= box->deadline_ms)

@@ -64,7 +64,7 @@ static bool is_due(const struct sp_box *box, enum sp_launch_limit limit)
     return !box->hit_at_ms[limit] || sp_clock_mono_ms() - box->hit_at_ms[limit] >= HIT_EVERY_MS;
 }
 
-static void hit(struct sp_launcher *l, struct sp_box *box, enum sp_launch_limit limit)
+void sp_watch_hit(struct sp_launcher *l, struct sp_box *box, enum sp_launch_limit limit)
 {
     struct sp_launch_msg msg;
 
@@ -90,7 +90,7 @@ void sp_watch_memory(struct sp_launcher *l, struct sp_box *box)
     if (!box->cgroup.exists || !sp_cgroup_hit(&box->cgroup, SP_LAUNCH_LIMIT_MEMORY))
         return;
     box->ended_by_oom = true;
-    hit(l, box, SP_LAUNCH_LIMIT_MEMORY);
+    sp_watch_hit(l, box, SP_LAUNCH_LIMIT_MEMORY);
     if (!is_alive(box) || box->ctl < 0)
         return;
     sp_ctl_init(&order, SP_CTL_END_WORKERS);
@@ -100,17 +100,19 @@ void sp_watch_memory(struct sp_launcher *l, struct sp_box *box)
 
 static void look_at_pids(struct sp_launcher *l, struct sp_box *box)
 {
+    sp_brake_look(l, box);
     if (is_due(box, SP_LAUNCH_LIMIT_PIDS) && sp_cgroup_hit(&box->cgroup, SP_LAUNCH_LIMIT_PIDS))
-        hit(l, box, SP_LAUNCH_LIMIT_PIDS);
+        sp_watch_hit(l, box, SP_LAUNCH_LIMIT_PIDS);
 }
 
 /* Told when it begins, not as long as it lasts. */
 static void look_at_state(struct sp_launcher *l, struct sp_box *box, enum sp_launch_limit limit)
 {
     bool is_over = sp_cgroup_hit(&box->cgroup, limit);
+    bool is_ours = limit == SP_LAUNCH_LIMIT_CPU && box->brake.on; /* told as what it is */
 
-    if (is_over && !box->is_over[limit])
-        hit(l, box, limit);
+    if (is_over && !box->is_over[limit] && !is_ours)
+        sp_watch_hit(l, box, limit);
     box->is_over[limit] = is_over;
 }
 

@@ -242,6 +242,36 @@ class Events(Case):
         told = [m for m in self.l.events if m.kind == launch.LIMIT_HIT and m.limit == launch.LIMIT_PIDS]
         self.assertLessEqual(len(told), took + 2)
 
+    def quota(self, pid):
+        """Microseconds in each 100 ms, as the kernel has it."""
+        tree = mount_of("cpu")
+        path = self.group_of(pid, tree or UNIFIED) + ("/cpu.cfs_quota_us" if tree else "/cpu.max")
+        with open(path, encoding="ascii") as f:
+            return int(f.read().split()[0])
+
+    def test_a_fork_bomb_gets_little_processor_until_it_stops(self):  # 28
+        box = self.l.sandbox(pids=40)
+        worker = self.start("bomb", box)
+        pid = self.pid_in(box)
+        self.assertEqual(self.quota(pid), 100000)
+        os.kill(pid, signal.SIGUSR1)  # begin
+        self.l.event(launch.LIMIT_HIT, sandbox=box, limit=launch.LIMIT_FORKS)
+        self.assertEqual(self.quota(pid), 5000)
+        os.kill(pid, signal.SIGUSR1)  # enough
+        self.l.read_log(worker, b"enough")
+        end = time.monotonic() + launch.DEADLINE
+        while self.quota(pid) != 100000:
+            self.assertLess(time.monotonic(), end, "still slowed")
+            time.sleep(0.05)
+
+    def test_a_slowed_fork_bomb_is_stopped_within_a_second(self):  # 28
+        box = self.l.sandbox(pids=200)
+        worker = self.start("bomb", box)
+        os.kill(self.pid_in(box), signal.SIGUSR1)
+        self.l.event(launch.LIMIT_HIT, sandbox=box, limit=launch.LIMIT_FORKS)
+        self.stop_within_a_second(box)
+        self.l.event(launch.WORKER_EXITED, worker=worker)
+
     def test_an_app_that_is_held_back_is_told_once_as_long_as_it_lasts(self):  # 29
         box = self.l.sandbox(cpu=100)
         self.start("burn", box)

@@ -75,6 +75,25 @@ def pids():
     time.sleep(600)
 
 
+def bomb():
+    """A fork bomb from one SIGUSR1 to the next."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    say("ready")
+    signal.sigwait([signal.SIGUSR1])
+    first = os.fork()
+    if first == 0:
+        os.setpgid(0, 0)
+        while True:
+            try:
+                os.fork()
+            except OSError:
+                pass
+    signal.sigwait([signal.SIGUSR1])
+    os.killpg(first, signal.SIGKILL)
+    say("enough")
+    time.sleep(600)
+
+
 def zombies():
     """Children that are never reaped."""
     made = 0

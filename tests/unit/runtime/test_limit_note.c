@@ -58,6 +58,18 @@ static void test_a_limit_is_noted_once_a_minute_and_each_for_itself(void **state
     assert_null(sp_limit_note(&notes, &limits, &pids, 61001));
 }
 
+static void test_a_fork_bomb_hears_what_it_gets_until_it_stops(void **state)
+{
+    struct sp_limit_notes notes = {.gpu_used_bytes = 0};
+    struct sp_launch_msg forks = hit(SP_LAUNCH_LIMIT_FORKS);
+    SP_AUTO_FREE char *note = NULL;
+
+    (void)state;
+    forks.hit.usage.pids_refused = 812;
+    note = sp_limit_note(&notes, &limits, &forks, 1000);
+    assert_non_null(strstr(note, "812 were refused (space.pids): it gets 0.05 cores until"));
+}
+
 static void test_pressure_is_given_in_percent_and_memory_is_left_to_the_exit(void **state)
 {
     struct sp_limit_notes notes = {.gpu_used_bytes = 0};
@@ -77,6 +89,7 @@ int main(void)
         cmocka_unit_test(test_out_of_memory_names_limit_and_peak_in_human_sizes),
         cmocka_unit_test(test_gpu_memory_is_kept_for_the_exit_which_names_limit_and_use),
         cmocka_unit_test(test_a_limit_is_noted_once_a_minute_and_each_for_itself),
+        cmocka_unit_test(test_a_fork_bomb_hears_what_it_gets_until_it_stops),
         cmocka_unit_test(test_pressure_is_given_in_percent_and_memory_is_left_to_the_exit),
     };
 

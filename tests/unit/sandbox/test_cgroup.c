@@ -215,6 +215,23 @@ static void test_who_is_born_in_a_group_of_version_2_is_not_moved_into_it(void *
     sp_cgroup_done(&group);
 }
 
+static void test_another_share_of_the_processor_changes_nothing_else(void **state)
+{
+    struct sp_cgroup_host host = fake_v1();
+    struct sp_cgroup group;
+
+    (void)state;
+    assert_int_equal(sp_cgroup_create(&host, "p/g", &group, NULL), 0);
+    assert_int_equal(sp_cgroup_limit(&host, &group, &limits, NULL), 0);
+    put("cpu/p/g/cpu.shares", "");
+    put("cpu/p/g/cpu.cfs_quota_us", "");
+    assert_int_equal(sp_cgroup_limit_cpu(&host, &group, 50, NULL), 0);
+    expect("cpu/p/g/cpu.cfs_quota_us", "5000");
+    expect("cpu/p/g/cpu.shares", "");
+    expect("pids/p/g/pids.max", "40");
+    sp_cgroup_done(&group);
+}
+
 static void test_usage_and_out_of_memory_are_read_from_the_kept_files(void **state)
 {
     struct sp_cgroup_host host = fake_v1();
@@ -414,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_version_2_uses_its_own_names),
         ON_TREE(test_a_group_gets_its_limits_and_a_process_enters_every_tree),
         ON_TREE(test_who_is_born_in_a_group_of_version_2_is_not_moved_into_it),
+        ON_TREE(test_another_share_of_the_processor_changes_nothing_else),
         ON_TREE(test_usage_and_out_of_memory_are_read_from_the_kept_files),
         ON_TREE(test_kill_writes_the_kill_file),
         ON_TREE(test_the_limits_that_were_hit_are_told_once),
