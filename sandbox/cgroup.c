@@ -135,7 +135,9 @@ int sp_cgroup_limit(const struct sp_cgroup_host *host, const struct sp_cgroup *g
     size_t n = sp_cgroup_knobs(host, limits, knobs);
 
     /* Plain writes, in the order of the knobs: libcgroup takes 0.5 ms for them, on each start. */
-    return write_knobs(host, group->name, knobs, n, err);
+    int r = write_knobs(host, group->name, knobs, n, err);
+
+    return r < 0 ? r : sp_cgroup_limit_writes(host, group, limits->disk_write_bytes, err);
 }
 
 int sp_cgroup_limit_cpu(const struct sp_cgroup_host *host, const struct sp_cgroup *group,

@@ -38,6 +38,7 @@ struct sp_cgroup_host {
     bool v2;                          /* cpu, memory and pids live on the unified tree */
     bool has_memsw;                   /* version 1 can limit memory and swap together */
     bool use_lib;                     /* through libcgroup; otherwise plain files */
+    char disk[24];                    /* "8:0" of the state folder; "" = no write rates */
     char prefix[256]; /* "" or the delegated group's path, without slashes at the ends */
 };
 
@@ -81,6 +82,15 @@ size_t sp_cgroup_knobs(const struct sp_cgroup_host *host, const struct sp_launch
  */
 int sp_cgroup_parent(const struct sp_cgroup_host *host, const char *name, uint64_t memory_bytes,
                      uint64_t pids, struct sp_error *err);
+/*
+ * Notes the disk of `path`, once the parent `name` is there. Fails where rates cannot be set: on a
+ * file system that is on no single disk, or without the controller.
+ */
+int sp_cgroup_find_disk(struct sp_cgroup_host *host, const char *name, const char *path,
+                        struct sp_error *err);
+/* Bytes a second to that disk; 0 = no limit. Nothing where the host has no rates. */
+int sp_cgroup_limit_writes(const struct sp_cgroup_host *host, const struct sp_cgroup *group,
+                           uint64_t bytes, struct sp_error *err);
 /* A cleared group. */
 void sp_cgroup_init(struct sp_cgroup *group);
 /* Makes it without limits, keeps descriptors open. On failure nothing is left. */

@@ -131,19 +131,22 @@ static void use_unified_first(struct sp_cgroup_host *host)
 }
 
 /*
- * Version 1 shows the file only below the top, and only with a disk scheduler that knows it: look.
- * Version 2 may show either or none, once a parent passes the controller on: both are tried.
+ * Version 1 shows the weight only below the top, and only with a disk scheduler that knows it; the
+ * rate only if the kernel was built with it: look. Version 2 may show any or none, once a parent
+ * passes the controller on: all are tried.
  */
-static void find_io_weight(struct sp_cgroup_host *host)
+static void find_io(struct sp_cgroup_host *host)
 {
     SP_AUTO_FREE char *dir = NULL;
-    SP_AUTO_FREE char *path = NULL;
+    SP_AUTO_FREE char *weight = NULL;
+    SP_AUTO_FREE char *rate = NULL;
 
     if (!sp_cgroup_can(host, SP_CGROUP_IO) || sp_cgroup_on_v2(host, SP_CGROUP_IO))
         return;
     dir = sp_asprintf("%s/spacesd-look-%d", host->mount[SP_CGROUP_IO], (int)getpid());
-    path = sp_asprintf("%s/blkio.bfq.weight", dir);
-    if (mkdir(dir, 0755) < 0 || access(path, W_OK) < 0)
+    weight = sp_asprintf("%s/blkio.bfq.weight", dir);
+    rate = sp_asprintf("%s/blkio.throttle.write_bps_device", dir);
+    if (mkdir(dir, 0755) < 0 || (access(weight, W_OK) < 0 && access(rate, W_OK) < 0))
         host->mount[SP_CGROUP_IO][0] = '\0'; /* nothing to enter it for */
     (void)rmdir(dir);
 }
@@ -163,7 +166,7 @@ int sp_cgroup_host_init(struct sp_cgroup_host *ret, struct sp_error *err)
         sp_cgroup_find_delegated(ret);
     note_v2_controllers(ret);
     use_unified_first(ret);
-    find_io_weight(ret);
+    find_io(ret);
 
     if (!ret->v2 && sp_cgroup_can(ret, SP_CGROUP_MEMORY)) {
         memsw = sp_asprintf("%s/memory.memsw.limit_in_bytes", ret->mount[SP_CGROUP_MEMORY]);

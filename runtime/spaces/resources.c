@@ -75,6 +75,7 @@ static void flavor_limits(const struct sp_config *config, const struct sp_flavor
         .memory_bytes = sp_config_size(config, "space.memory"),
         .layer_bytes = sp_config_size(config, "space.layer"),
         .shm_bytes = sp_config_size(config, "space.shm"),
+        .disk_write_bytes = sp_config_size(config, "space.disk_write"),
         .layer_inodes = (uint32_t)sp_config_int(config, "space.layer_inodes"),
         .cpu_millis = (uint32_t)sp_config_int(config, "space.cpu"),
         .pids = (uint32_t)sp_config_int(config, "space.pids"),

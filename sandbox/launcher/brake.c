@@ -5,7 +5,8 @@
  * refused hundreds of times in a second gets a small, fixed part of a processor until it stops.
  *
  * Version 2 tells of refused forks by inotify; on version 1 we look.
- * Not while it is being stopped: its end must be fast, and pid 1 shares its group.
+ * Not while it is being stopped: its end must be fast, and pid 1 shares its group. The rate of
+ * writes goes too: who waits for the disk cannot be killed before the disk has answered.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -27,6 +28,12 @@ static void set(struct sp_launcher *l, struct sp_box *box, uint32_t cpu_millis, 
         sp_log(SP_LOG_WARN, "launcher.no_brake", "sandbox=%llu err=%s", (unsigned long long)box->id,
                sp_log_quoted(err.msg));
     box->brake.on = on;
+}
+
+static void limit_writes(struct sp_launcher *l, struct sp_box *box, uint64_t bytes)
+{
+    (void)sp_cgroup_limit_writes(&l->groups, &box->cgroup, bytes, NULL);
+    box->brake.writes_freely = bytes == 0;
 }
 
 void sp_brake_start(struct sp_launcher *l, struct sp_box *box)
@@ -51,6 +58,8 @@ void sp_brake_look(struct sp_launcher *l, struct sp_box *box)
         brake->look_at_ms = box->state == SP_BOX_RUNNING ? now + LOOK_MS : 0;
     if (box->state != SP_BOX_RUNNING || now < brake->not_before_ms)
         return;
+    if (brake->writes_freely)
+        limit_writes(l, box, box->limits.disk_write_bytes);
     if (!brake->on && more >= BOMB_REFUSED * (is_over ? took_ms : WINDOW_MS) / WINDOW_MS) {
         set(l, box, SP_BRAKE_CPU_MILLIS, true);
         sp_watch_hit(l, box, SP_LAUNCH_LIMIT_FORKS);
@@ -68,4 +77,6 @@ void sp_brake_release(struct sp_launcher *l, struct sp_box *box, uint32_t grace_
     box->brake.not_before_ms = sp_clock_mono_ms() + grace_ms + SLACK_MS;
     if (box->brake.on)
         set(l, box, box->limits.cpu_millis, false);
+    if (!box->brake.writes_freely)
+        limit_writes(l, box, 0);
 }

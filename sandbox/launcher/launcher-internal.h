@@ -99,6 +99,7 @@ struct sp_box_worker {
 /* What is known of forks that were refused (brake.c). */
 struct sp_box_brake {
     bool on;
+    bool writes_freely;     /* it is being stopped */
     uint64_t refused;       /* when the window began */
     uint64_t since_ms;      /* when that was */
     uint64_t not_before_ms; /* it is being stopped: no brake until then */

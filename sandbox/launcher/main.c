@@ -208,7 +208,7 @@ static uint64_t pids_for_apps(void)
 /* Removes what an earlier life left, and makes the group above all sandboxes. */
 static int prepare_groups(struct sp_launcher *l, struct sp_error *err)
 {
-    struct sp_error no_filter = {0};
+    struct sp_error no_filter = {0}, no_rate = {0};
     char name[40];
     int r = sp_cgroup_host_init(&l->groups, err);
 
@@ -218,6 +218,8 @@ static int prepare_groups(struct sp_launcher *l, struct sp_error *err)
     r = sp_cgroup_sweep(&l->groups, name, SWEEP_WAIT_MS, err);
     if (r == 0)
         r = sp_cgroup_parent(&l->groups, name, memory_for_apps(), pids_for_apps(), err);
+    if (r == 0 && sp_cgroup_find_disk(&l->groups, name, l->state_path, &no_rate) < 0)
+        sp_log(SP_LOG_WARN, "launcher.no_write_rate", "err=%s", sp_log_quoted(no_rate.msg));
     if (r == 0 && sp_devices_init(&l->groups, &l->devices, &no_filter) < 0)
         sp_log(SP_LOG_WARN, "launcher.no_device_filter", "err=%s", sp_log_quoted(no_filter.msg));
     return r == 0 ? sp_watch_init(l, err) : r;

@@ -23,6 +23,7 @@ static const struct {
     {"shm", offsetof(struct sp_launch_limits, shm_bytes), true, 64u << 10, 1ull << 46},
     {"data", offsetof(struct sp_launch_limits, data_bytes), true, 0, 1ull << 46},
     {"data inodes", offsetof(struct sp_launch_limits, data_inodes), false, 0, 100000000},
+    {"disk write", offsetof(struct sp_launch_limits, disk_write_bytes), true, 1u << 20, 1ull << 46},
     {"io weight", offsetof(struct sp_launch_limits, io_weight), false, 0, 1000},
     {"layer inodes", offsetof(struct sp_launch_limits, layer_inodes), false, 256, 100000000},
     {"cpu", offsetof(struct sp_launch_limits, cpu_millis), false, 10, 4096u * 1000},

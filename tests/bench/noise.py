@@ -3,6 +3,7 @@
 
     tests/bench/noise.py BUILD [SECONDS]
     tests/bench/noise.py BUILD neighbours [ROUNDS [NAME]]      bad apps instead; see below
+    tests/bench/noise.py BUILD neighbours ROUNDS --write       the same, into docs/sandbox.md between the marks
 
 One sends 16 MiB of JSON noise again and again, one asks and reads slowly, one floods the queue. A
 well-behaved visitor of another Space is measured three times: in a quiet moment, beside a program
@@ -259,9 +260,36 @@ def neighbours(build, rounds=5, seconds=3, only=None):
             for name, rows in seen.items()}
 
 
+MARK = ("<!-- neighbours: written by tests/bench/noise.py BUILD neighbours ROUNDS --write -->\n", "<!-- end of neighbours -->\n")
+
+
+def table(seen, rounds):
+    """As Markdown; the bar is twice the quiet p99, or 5 ms more if that is more."""
+    quiet = seen["quiet"]["p99_ms"]
+    bar = max(2 * quiet, quiet + 5)
+    lines = [f"Medians of {rounds} interleaved rounds with {os.cpu_count()} cores: one client over SSE at the echo of a Space.",
+             "", "| beside | ev/s | p50 ms | p99 ms | bar, ms | |", "|---|---|---|---|---|---|"]
+    for name, row in seen.items():
+        end = "| |" if name == "quiet" else f"{bar:.1f} | {'holds' if row['p99_ms'] <= bar else 'missed'} |"
+        lines.append(f"| {name} | {row['ev_per_s']:.0f} | {row['p50_ms']:.2f} | {row['p99_ms']:.2f} | {end}")
+    return "\n".join(lines) + "\n"
+
+
+def write_page(text):
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "sandbox.md")
+    with open(path, encoding="utf-8") as file:
+        before, rest = file.read().split(MARK[0])
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(before + MARK[0] + "\n" + text + "\n" + MARK[1] + rest.split(MARK[1])[1])
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 2 and sys.argv[2] == "neighbours":
-        print(json.dumps(neighbours(sys.argv[1], int(sys.argv[3]) if len(sys.argv) > 3 else 5,
-                                    only=sys.argv[4] if len(sys.argv) > 4 else None), indent=1))
+        words = [word for word in sys.argv[3:] if word != "--write"]
+        n_rounds = int(words[0]) if words else 5
+        found = neighbours(sys.argv[1], n_rounds, only=words[1] if len(words) > 1 else None)
+        print(json.dumps(found, indent=1))
+        if "--write" in sys.argv:
+            write_page(table(found, n_rounds))
     else:
         print(json.dumps(measure(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 5)))

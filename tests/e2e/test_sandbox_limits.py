@@ -194,6 +194,40 @@ class Exact(Case):
             with open(path, encoding="ascii") as f:
                 self.assertIn("321", f.read())
 
+    def needs_write_rate(self, box):
+        """The line that the kernel has for the box's group."""
+        pid = self.pid_in(box)
+        tree = mount_of("blkio")
+        path = self.group_of(pid, tree or UNIFIED) + ("/blkio.throttle.write_bps_device" if tree else "/io.max")
+        with contextlib.suppress(OSError), open(path, encoding="ascii") as f:
+            text = f.read()
+            if text.strip():
+                return text
+        self.skipTest("needs a write rate: no io controller here, or no single disk behind the state folder")
+
+    def test_writes_to_the_disk_stay_below_the_rate(self):  # 30
+        box = self.l.sandbox(memory=256 * MIB, disk_write=8 * MIB)
+        worker = self.start("writes", box)
+        self.assertIn(str(8 * MIB), self.needs_write_rate(box))
+        os.kill(self.pid_in(box), signal.SIGUSR1)
+        said = self.l.read_log(worker, b"\n").split()
+        self.assertGreater(float(said[1]), 24 / 8 * 0.8)
+
+    def test_who_waits_for_the_disk_is_stopped_within_a_second(self):  # 30
+        box = self.l.sandbox(memory=256 * MIB, disk_write=MIB)
+        worker = self.start("writes", box)
+        self.needs_write_rate(box)
+        pid = self.pid_in(box)
+        os.kill(pid, signal.SIGUSR1)
+        end = time.monotonic() + launch.DEADLINE
+        while True:
+            with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+                if f.read().rsplit(")", 1)[1].split()[0] == "D":
+                    break
+            self.assertLess(time.monotonic(), end, "never waited for the disk")
+        self.stop_within_a_second(box)
+        self.l.event(launch.WORKER_EXITED, worker=worker)
+
 
 class Events(Case):
     def test_a_child_out_of_memory_ends_the_whole_app_and_keeps_its_state(self):  # 26

@@ -22,7 +22,7 @@ EXEC, ZYGOTE, FORK = range(3)
 LIMIT_MEMORY, LIMIT_PIDS, LIMIT_CPU, LIMIT_PRESSURE, LIMIT_GPU_MEMORY, LIMIT_FORKS = range(1, 7)
 HEAD = struct.Struct("<IIQQQ")
 SIZE = 4144
-LIMITS = struct.Struct("<QQQQIIIIII")
+LIMITS = struct.Struct("<QQQQQIIIIII")
 USAGE_FIELDS = struct.Struct("<QQQQQIIIIII")
 GPU = struct.Struct("<80sQ")
 GPUS_MAX = 8
@@ -189,11 +189,11 @@ class Launcher:
     # --- sandboxes and workers ----------------------------------------------------------------------
 
     def start_body(self, space=7, snapshot=HASH, hostname="demo", memory=256 << 20,
-                   layer=64 << 20, shm=16 << 20, data=0, data_inodes=0, inodes=10000, cpu=1000,
+                   layer=64 << 20, shm=16 << 20, data=0, disk_write=1 << 30, data_inodes=0, inodes=10000, cpu=1000,
                    pids=64, nofile=256, io_weight=0, network=NETWORK_NONE, allow="", gpus=()):
         return (struct.pack("<Q", space) + snapshot.encode().ljust(65, b"\0") +
                 hostname.encode().ljust(64, b"\0") + b"\0" * 7 +
-                LIMITS.pack(memory, layer, shm, data, data_inodes, inodes, cpu, pids, nofile,
+                LIMITS.pack(memory, layer, shm, data, disk_write, data_inodes, inodes, cpu, pids, nofile,
                             io_weight) + struct.pack("<II", network, len(gpus)) +
                 b"".join(GPU.pack(name.encode(), size) for name, size in gpus).ljust(
                     GPU.size * GPUS_MAX, b"\0") + allow.encode().ljust(1024, b"\0"))

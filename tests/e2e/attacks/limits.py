@@ -94,6 +94,20 @@ def bomb():
     time.sleep(600)
 
 
+def writes():
+    """24 MiB to the disk after a SIGUSR1: how long it took."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    say("ready")
+    signal.sigwait([signal.SIGUSR1])
+    began = time.monotonic()
+    fd = os.open("/run/files/o/fill", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for _ in range(24):
+        os.write(fd, b"x" * MIB)
+    os.fsync(fd)
+    say("wrote", time.monotonic() - began)
+    time.sleep(600)
+
+
 def zombies():
     """Children that are never reaped."""
     made = 0
