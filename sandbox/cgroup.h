@@ -28,7 +28,7 @@ enum sp_cgroup_tree {
     SP_CGROUP_CPUACCT, /* version 1 without a version 2 tree: the only CPU counter there */
     SP_CGROUP_DEVICES, /* the same: the only filter of device nodes */
     SP_CGROUP_FREEZER, /* the same: the only way to hold a sandbox */
-    SP_CGROUP_IO,      /* disk weight; "blkio" on version 1 */
+    SP_CGROUP_IO,      /* disk weight and rate; "blkio" on version 1 */
     SP_CGROUP_UNIFIED, /* version 2: kill, and the counters that need no controller */
     SP_CGROUP_TREES,
 };
@@ -37,6 +37,7 @@ struct sp_cgroup_host {
     char mount[SP_CGROUP_TREES][256]; /* "" = not there */
     bool v2;                          /* cpu, memory and pids live on the unified tree */
     bool has_memsw;                   /* version 1 can limit memory and swap together */
+    bool has_io_weight;               /* version 2: perhaps, depending on the disk's scheduler */
     bool use_lib;                     /* through libcgroup; otherwise plain files */
     char disk[24];                    /* "8:0" of the state folder; "" = no write rates */
     char prefix[256]; /* "" or the delegated group's path, without slashes at the ends */
@@ -82,10 +83,9 @@ size_t sp_cgroup_knobs(const struct sp_cgroup_host *host, const struct sp_launch
  */
 int sp_cgroup_parent(const struct sp_cgroup_host *host, const char *name, uint64_t memory_bytes,
                      uint64_t pids, struct sp_error *err);
-/*
- * Notes the disk of `path`, once the parent `name` is there. Fails where rates cannot be set: on a
- * file system that is on no single disk, or without the controller.
- */
+/* The disk behind `path`, "8:0"; -ENODEV on a file system that is on no single disk. */
+int sp_cgroup_disk_of(const char *path, char *ret, size_t size);
+/* Notes the disk of `path`, once the parent `name` is there. Fails where rates cannot be set. */
 int sp_cgroup_find_disk(struct sp_cgroup_host *host, const char *name, const char *path,
                         struct sp_error *err);
 /* Bytes a second to that disk; 0 = no limit. Nothing where the host has no rates. */

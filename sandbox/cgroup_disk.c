@@ -22,26 +22,25 @@
 #include "base/str.h"
 
 /* The whole disk of a partition: the kernel takes rates for nothing less. */
-static int whole_disk(dev_t dev, char *ret, size_t size)
+int sp_cgroup_disk_of(const char *path, char *ret, size_t size)
 {
-    SP_AUTO_FREE char *partition =
-        sp_asprintf("/sys/dev/block/%u:%u/partition", major(dev), minor(dev));
-    SP_AUTO_FREE char *parent = sp_asprintf("/sys/dev/block/%u:%u/../dev", major(dev), minor(dev));
     SP_AUTO_FREE char *text = NULL;
-    struct sp_slice number;
+    char dir[64], file[96];
+    struct stat st;
     size_t len;
     int r;
 
-    if (access(partition, F_OK) < 0) {
-        (void)snprintf(ret, size, "%u:%u", major(dev), minor(dev));
-        return 0;
-    }
-    r = sp_file_read(AT_FDCWD, parent, 64, &text, &len, NULL);
-    if (r < 0)
-        return r;
-    number = sp_slice(text, strcspn(text, "\n"));
-    (void)snprintf(ret, size, "%.*s", (int)number.len, number.ptr);
-    return 0;
+    if (stat(path, &st) < 0)
+        return -errno;
+    (void)snprintf(dir, sizeof(dir), "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
+    if (access(dir, F_OK) < 0)
+        return -ENODEV;
+    (void)snprintf(file, sizeof(file), "%s/partition", dir);
+    (void)snprintf(file, sizeof(file), "%s%s/dev", dir, access(file, F_OK) == 0 ? "/.." : "");
+    r = sp_file_read(AT_FDCWD, file, 64, &text, &len, NULL);
+    if (r == 0)
+        (void)snprintf(ret, size, "%.*s", (int)strcspn(text, "\n"), text);
+    return r;
 }
 
 static int write_rate(const struct sp_cgroup_host *host, const char *name, uint64_t bytes)
@@ -62,20 +61,17 @@ static int write_rate(const struct sp_cgroup_host *host, const char *name, uint6
 int sp_cgroup_find_disk(struct sp_cgroup_host *host, const char *name, const char *path,
                         struct sp_error *err)
 {
-    struct stat st;
     int r;
 
     if (!sp_cgroup_can(host, SP_CGROUP_IO))
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -ENOENT, "there is no io controller");
-    if (stat(path, &st) < 0)
-        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "look at '%s'", path);
-    r = whole_disk(st.st_dev, host->disk, sizeof(host->disk));
+    r = sp_cgroup_disk_of(path, host->disk, sizeof(host->disk));
     if (r == 0)
         r = write_rate(host, name, 0); /* changes nothing, and shows whether it would */
     if (r < 0) {
         host->disk[0] = '\0';
-        return sp_error_set(err, SP_ERR_UNAVAILABLE, r, "limit writes to device %u:%u behind '%s'",
-                            major(st.st_dev), minor(st.st_dev), path);
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, r, "limit writes to the disk behind '%s'",
+                            path);
     }
     return 0;
 }

@@ -141,12 +141,14 @@ static void find_io(struct sp_cgroup_host *host)
     SP_AUTO_FREE char *weight = NULL;
     SP_AUTO_FREE char *rate = NULL;
 
-    if (!sp_cgroup_can(host, SP_CGROUP_IO) || sp_cgroup_on_v2(host, SP_CGROUP_IO))
+    host->has_io_weight = sp_cgroup_can(host, SP_CGROUP_IO);
+    if (!host->has_io_weight || sp_cgroup_on_v2(host, SP_CGROUP_IO))
         return;
     dir = sp_asprintf("%s/spacesd-look-%d", host->mount[SP_CGROUP_IO], (int)getpid());
     weight = sp_asprintf("%s/blkio.bfq.weight", dir);
     rate = sp_asprintf("%s/blkio.throttle.write_bps_device", dir);
-    if (mkdir(dir, 0755) < 0 || (access(weight, W_OK) < 0 && access(rate, W_OK) < 0))
+    host->has_io_weight = mkdir(dir, 0755) == 0 && access(weight, W_OK) == 0;
+    if (!host->has_io_weight && access(rate, W_OK) < 0)
         host->mount[SP_CGROUP_IO][0] = '\0'; /* nothing to enter it for */
     (void)rmdir(dir);
 }

@@ -41,6 +41,7 @@ struct sp_init_plan {
     int root_fd;      /* clone of the shared root (sp_rootfs_clone) */
     const char *at;   /* a folder that exists, to put the root on */
     bool born_in_v2;  /* clone3 has put it into the version 2 group */
+    bool counts_pids; /* the group limits processes, and counts what it refuses */
     const struct sp_cgroup *cgroup;
     const struct sp_seccomp *seccomp;
     const struct sp_seccomp *seccomp_gpu; /* for the order's holds_gpu */

@@ -261,7 +261,17 @@ static int try_devices(const struct sp_cgroup_host *groups)
     return r == 0 || err.sys == 0 ? r : err.sys;
 }
 
-static void probe_limits(struct sp_probe *ret, const struct sp_cgroup_host *groups)
+static int try_write_rate(const struct sp_cgroup_host *groups, const char *state_path)
+{
+    char disk[24];
+
+    if (!groups || !sp_cgroup_can(groups, SP_CGROUP_IO))
+        return -ENOENT;
+    return state_path ? sp_cgroup_disk_of(state_path, disk, sizeof(disk)) : 0;
+}
+
+static void probe_limits(struct sp_probe *ret, const struct sp_cgroup_host *groups,
+                         const char *state_path)
 {
     static const struct {
         const char *name, *how;
@@ -290,10 +300,12 @@ static void probe_limits(struct sp_probe *ret, const struct sp_cgroup_host *grou
         "mount cgroup2 and leave spacesd CAP_SYS_ADMIN or CAP_BPF, or mount the devices cgroup "
         "controller. Without it GPU slots are refused; the nodes in an app's /dev stay the only "
         "ones it can reach");
-    add(ret, "disk weight", false, 0, groups && sp_cgroup_can(groups, SP_CGROUP_IO) ? 0 : -ENOENT,
+    add(ret, "disk weight", false, 0, groups && groups->has_io_weight ? 0 : -ENOENT,
         "the io cgroup controller and a disk scheduler that knows it (bfq). Without it Spaces "
-        "share "
-        "the disk as the kernel likes");
+        "share the disk as the kernel likes");
+    add(ret, "disk write rate", false, 0, try_write_rate(groups, state_path),
+        "mount the io cgroup controller (blkio on version 1), and keep the state folder on a file "
+        "system of one disk. Without it a Space that fills the disk makes others wait");
     add(ret, "no swap", false, 0, groups && (groups->v2 || groups->has_memsw) ? 0 : -ENOENT,
         "boot option swapaccount=1. Without it an app may be swapped out beyond its limit");
 }
@@ -309,7 +321,7 @@ void sp_probe_run(struct sp_probe *ret, const char *state_path, const struct sp_
             tries[i].how);
     if (!groups && sp_cgroup_host_init(&own, NULL) == 0)
         groups = &own;
-    probe_limits(ret, groups);
+    probe_limits(ret, groups, state_path);
 }
 
 bool sp_probe_complete(const struct sp_probe *probe)

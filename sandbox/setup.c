@@ -188,7 +188,7 @@ static int give_up(const struct sp_init_plan *plan, const struct sp_init_order *
     r = keep_only_ctl(plan->ctl, err);
     /* After that: the launcher's descriptors of all sandboxes may be more than this one is given.
      */
-    sp_privs_rlimits(&order->limits, (plan->isolate & SP_ISOLATE_LIMITS) != 0);
+    sp_privs_rlimits(&order->limits, plan->counts_pids);
     mark(plan, "descriptors");
     /* While we may still look into folders that are the app's alone. */
     if (r == 0 && (plan->isolate & SP_ISOLATE_LANDLOCK))

@@ -4,7 +4,8 @@
  * processor say nothing about that work. So an app that goes on asking for processes after it was
  * refused hundreds of times in a second gets a small, fixed part of a processor until it stops.
  *
- * Version 2 tells of refused forks by inotify; on version 1 we look.
+ * Version 2 tells of refused forks by inotify; on version 1 we look. Whether a bomb has stopped is
+ * seen by the look that watch.c takes anyway.
  * Not while it is being stopped: its end must be fast, and pid 1 shares its group. The rate of
  * writes goes too: who waits for the disk cannot be killed before the disk has answered.
  */
@@ -36,12 +37,18 @@ static void limit_writes(struct sp_launcher *l, struct sp_box *box, uint64_t byt
     box->brake.writes_freely = bytes == 0;
 }
 
+/* The same moment for all sandboxes, so that the launcher wakes four times a second at most. */
+static uint64_t next_look(uint64_t now)
+{
+    return (now / LOOK_MS + 1) * LOOK_MS;
+}
+
 void sp_brake_start(struct sp_launcher *l, struct sp_box *box)
 {
     box->brake.since_ms = sp_clock_mono_ms();
     box->brake.look_at_ms =
         !l->groups.v2 && sp_cgroup_can(&l->groups, SP_CGROUP_PIDS) && box->cgroup.exists
-            ? box->brake.since_ms + LOOK_MS
+            ? next_look(box->brake.since_ms)
             : 0;
 }
 
@@ -50,12 +57,12 @@ void sp_brake_look(struct sp_launcher *l, struct sp_box *box)
     struct sp_box_brake *brake = &box->brake;
     uint64_t now = sp_clock_mono_ms();
     uint64_t refused = sp_cgroup_refused(&box->cgroup);
-    uint64_t more = refused - brake->refused;
+    uint64_t more = refused > brake->refused ? refused - brake->refused : 0; /* 0: unreadable */
     uint64_t took_ms = now - brake->since_ms;
     bool is_over = took_ms >= WINDOW_MS; /* the window, which may be longer */
 
     if (brake->look_at_ms)
-        brake->look_at_ms = box->state == SP_BOX_RUNNING ? now + LOOK_MS : 0;
+        brake->look_at_ms = box->state == SP_BOX_RUNNING ? next_look(now) : 0;
     if (box->state != SP_BOX_RUNNING || now < brake->not_before_ms)
         return;
     if (brake->writes_freely)

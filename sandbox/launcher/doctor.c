@@ -15,12 +15,19 @@
 static const struct {
     const char *name, *group;
 } groups[] = {
-    {"CPU limit", "limits"},         {"memory limit", "limits"},
-    {"process limit", "limits"},     {"kill by group", "limits"},
-    {"no swap", "limits"},           {"device filter", "limits"},
-    {"disk weight", "limits"},       {"fixed OOM score", "limits"},
-    {"pressure", "limits"},          {"kept storage (/data)", "files"},
-    {"writable layer", "files"},     {"mounts with their own ids", "files"},
+    {"CPU limit", "limits"},
+    {"memory limit", "limits"},
+    {"process limit", "limits"},
+    {"kill by group", "limits"},
+    {"no swap", "limits"},
+    {"device filter", "limits"},
+    {"disk weight", "limits"},
+    {"disk write rate", "limits"},
+    {"fixed OOM score", "limits"},
+    {"pressure", "limits"},
+    {"kept storage (/data)", "files"},
+    {"writable layer", "files"},
+    {"mounts with their own ids", "files"},
     {"outbound network", "network"},
 };
 

@@ -156,6 +156,7 @@ static void fill_plan(const struct sp_launcher *l, const struct sp_box *box, int
     plan->root_fd = root_fd;
     plan->at = l->rootfs.at;
     plan->cgroup = &box->cgroup;
+    plan->counts_pids = box->cgroup.exists && sp_cgroup_can(&l->groups, SP_CGROUP_PIDS);
     plan->seccomp = &l->seccomp;
     plan->seccomp_gpu = &l->gpus.seccomp;
     plan->mount_uid = same ? l->daemon_uid : box->uid_base + app_inside(l);

@@ -226,8 +226,10 @@ static void report(struct client *clients, unsigned n, double seconds)
         at += clients[i].n_samples;
     }
     qsort(all, total, sizeof(*all), by_value);
-    (void)printf("{\"events\":%zu,\"ev_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n", total,
-                 (double)total / seconds, all[total / 2] / 1000.0, all[total * 99 / 100] / 1000.0);
+    (void)printf("{\"events\":%zu,\"ev_per_s\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,"
+                 "\"max_ms\":%.3f}\n",
+                 total, (double)total / seconds, all[total / 2] / 1000.0,
+                 all[total * 99 / 100] / 1000.0, total > 0 ? all[total - 1] / 1000.0 : 0);
     free(all);
 }
 

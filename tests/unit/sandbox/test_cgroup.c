@@ -420,6 +420,27 @@ static void test_a_sweep_removes_the_parent_and_all_in_it(void **state)
     assert_int_equal(access(other, F_OK), 0); /* another daemon's */
 }
 
+static void test_the_rate_of_writes_goes_to_a_disk_and_not_to_what_is_on_none(void **state)
+{
+    static const struct sp_cgroup group = {.name = "spacesd-1/a", .exists = true};
+    struct sp_cgroup_host host;
+    char disk[24] = "";
+
+    (void)state;
+    memset(&host, 0, sizeof(host));
+    assert_int_equal(sp_cgroup_disk_of("/proc", disk, sizeof(disk)), -ENODEV);
+    assert_int_equal(sp_cgroup_disk_of("/nowhere", disk, sizeof(disk)), -ENOENT);
+
+    (void)snprintf(host.mount[SP_CGROUP_IO], 256, "%s/blkio", top);
+    assert_int_equal(sp_cgroup_limit_writes(&host, &group, 1 << 20, NULL),
+                     0); /* no disk: nothing */
+    (void)snprintf(host.disk, sizeof(host.disk), "8:0");
+    folder("blkio/spacesd-1/a");
+    put("blkio/spacesd-1/a/blkio.throttle.write_bps_device", "");
+    assert_int_equal(sp_cgroup_limit_writes(&host, &group, 1 << 20, NULL), 0);
+    expect("blkio/spacesd-1/a/blkio.throttle.write_bps_device", "8:0 1048576");
+}
+
 #define ON_TREE(test) cmocka_unit_test_setup_teardown(test, make_top, remove_top)
 
 int main(void)
@@ -440,6 +461,7 @@ int main(void)
         ON_TREE(test_in_a_delegated_unit_our_processes_go_to_a_leaf_beside_the_spaces),
         ON_TREE(test_a_limit_that_cannot_be_written_fails_the_group),
         ON_TREE(test_removing_what_is_full_is_busy_and_what_is_gone_is_done),
+        ON_TREE(test_the_rate_of_writes_goes_to_a_disk_and_not_to_what_is_on_none),
         ON_TREE(test_a_sweep_removes_the_parent_and_all_in_it),
     };
 
