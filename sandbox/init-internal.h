@@ -28,7 +28,8 @@ enum worker_state {
 struct worker {
     enum worker_state state;
     uint64_t id;
-    pid_t pid; /* 0 once reaped */
+    pid_t pid;  /* our child; 0 once reaped */
+    pid_t main; /* the app's process: of a fork the child of `pid`, its minder */
     gid_t tag;
     bool is_zygote;
     bool is_fork;       /* shares the zygote's tag */

@@ -322,7 +322,7 @@ static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, s
 
     worker->state = WORKER_RUNNING;
     worker->id = msg->worker;
-    worker->pid = pid;
+    worker->pid = worker->main = pid;
     *ret = worker;
     return 0;
 }
@@ -392,7 +392,9 @@ void sp_init_stop_worker(struct worker *worker, uint32_t grace_ms)
     if (worker->state == WORKER_RUNNING || kill_at < worker->kill_at)
         worker->kill_at = kill_at;
     worker->state = WORKER_STOPPING;
-    (void)kill(worker->pid, SIGTERM);
+    /* Only while it is there: a minder may have reaped it, and its number be another's. */
+    if (worker->main == worker->pid || sp_walk_is_child(worker->main, worker->pid, 0))
+        (void)kill(worker->main, SIGTERM);
 }
 
 static void on_worker_stop(struct init *init, const struct sp_ctl *msg)

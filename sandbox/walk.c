@@ -111,15 +111,27 @@ unsigned sp_walk_kill_below(pid_t ancestor)
     return found;
 }
 
-bool sp_walk_is_child(pid_t pid, pid_t parent, gid_t tag)
+static bool read_one(pid_t pid, gid_t tag, struct sp_kin_proc *ret)
 {
     SP_AUTO_FD int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct sp_kin_proc proc;
     char name[16];
 
     (void)snprintf(name, sizeof(name), "%d", (int)pid);
-    return proc_fd >= 0 && read_proc(proc_fd, name, tag, &proc) && proc.parent == parent &&
-           (!tag || proc.is_tagged);
+    return proc_fd >= 0 && read_proc(proc_fd, name, tag, ret);
+}
+
+pid_t sp_walk_parent(pid_t pid)
+{
+    struct sp_kin_proc proc;
+
+    return read_one(pid, 0, &proc) ? proc.parent : 0;
+}
+
+bool sp_walk_is_child(pid_t pid, pid_t parent, gid_t tag)
+{
+    struct sp_kin_proc proc;
+
+    return read_one(pid, tag, &proc) && proc.parent == parent && (!tag || proc.is_tagged);
 }
 
 unsigned sp_walk_kill_orphans(gid_t tag, const pid_t *keepers, size_t n_keepers)

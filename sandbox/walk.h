@@ -24,6 +24,9 @@ unsigned sp_walk_kill_below(pid_t ancestor);
  */
 unsigned sp_walk_kill_orphans(gid_t tag, const pid_t *keepers, size_t n_keepers);
 
+/* Its parent at this moment; 0 when there is no such process. */
+pid_t sp_walk_parent(pid_t pid);
+
 /* `pid` is, at this moment, a child of `parent` and carries this group (0 = any). */
 bool sp_walk_is_child(pid_t pid, pid_t parent, gid_t tag);
 

@@ -4,7 +4,8 @@
  *
  * The zygote is the app's: it may lie, say nothing, say too much. All it can reach that way is the
  * end of its own Space's processes. pid 1 never waits for it, believes no pid that the kernel does
- * not vouch for, and takes only a child of its own that carries the zygote's tag for a worker.
+ * not vouch for, and takes for a worker only what is below a child of its own, both with the
+ * zygote's tag: that child is the worker's minder, which reaps its orphans and ends as it ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -147,14 +148,18 @@ static void fail_fork(struct worker *worker, const char *why)
     sp_init_start_sweep(worker);
 }
 
-/* A fork says that it is in its place. */
+/* A fork says that it is in its place: below a minder, which is our child. */
 static bool on_forked(struct init *init, struct worker *worker, pid_t pid)
 {
-    if (pid <= 1 || sp_init_find_pid(init, pid) ||
-        !sp_walk_is_child(pid, getpid(), geteuid() == 0 ? worker->tag : 0))
+    gid_t tag = geteuid() == 0 ? worker->tag : 0;
+    pid_t minder = sp_walk_parent(pid);
+
+    if (pid <= 1 || minder <= 1 || sp_init_find_pid(init, minder) ||
+        !sp_walk_is_child(pid, minder, tag) || !sp_walk_is_child(minder, getpid(), tag))
         return false;
     worker->state = WORKER_RUNNING;
-    worker->pid = pid;
+    worker->pid = minder;
+    worker->main = pid;
     worker->is_unanswered = false;
     init->childless = false;
     sp_init_tell(SP_CTL_STARTED, worker->id, 0, 0, "");

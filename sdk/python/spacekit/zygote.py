@@ -4,6 +4,7 @@ pid 1 of the sandbox orders the forks over descriptor 3 (docs/worker-protocol.md
 itself runs only in forks, so its globals are fresh in each; what is shared is what its imports left.
 """
 
+import _signal
 import _socket
 import gc
 import os
@@ -31,11 +32,13 @@ def run(app_file):
     if reason:
         _say("refused " + reason)
         os._exit(0)
+    # An import may have children ignored, which would hide how they end from zygote and minder.
+    on_child = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     gc.collect()
     gc.freeze()
     _flush()
     say = "ready"
-    while _wait_for_one(lambda *order: _become_worker(*order, prctl, blas), say):
+    while _wait_for_one(lambda *order: _become_worker(*order, on_child, blas), prctl, say):
         say = None
 
 
@@ -82,52 +85,113 @@ def _next_order():
     return worker, words[:argc], words[argc:], sock, log
 
 
-def _wait_for_one(become, say):
+def _wait_for_one(become, prctl, say):
     """False when pid 1 is gone.
 
-    A worker is forked twice, so that it is a child of pid 1, which waits for it and knows its end.
-    The process between is there before the order, which saves its time.
+    Each worker has a minder above it, which is a child of pid 1: forked twice, and there before the
+    order, which saves its time. The process between goes when the minder has the order.
     """
     between = os.fork()
     if between == 0:
-        _fork_when_told(become)
+        _stand_between(become, prctl)
     if say:
         _say(say)
     _, status = os.waitpid(between, 0)
     return os.waitstatus_to_exitcode(status) != GONE
 
 
-def _fork_when_told(become):
+def _stand_between(become, prctl):
     """Does not return."""
     between = os.getpid()
+    code = 0
+    try:
+        code = _wait_for_minder(become, prctl, between)
+    finally:
+        os._exit(code)
+
+
+def _wait_for_minder(become, prctl, between):
+    try:
+        minder = os.fork()
+    except OSError as error:  # waits like a minder, so that the zygote does not try without end
+        order = _next_order()
+        return GONE if order is None else _say_failed(order, error)
+    if minder == 0:
+        _mind(become, prctl, between)
+    _, status = os.waitpid(minder, 0)
+    return max(0, os.waitstatus_to_exitcode(status))
+
+
+def _say_failed(order, error):
+    _say("failed %d fork: %s" % (order[0], error.strerror or error))
+    return 1
+
+
+# -- the minder ------------------------------------------------------------------------------------
+
+
+def _mind(become, prctl, between):
+    """Does not return. Reaps the orphans of its worker, which are not the worker's to wait for, and
+    keeps them below itself, so that pid 1 can tell them from those of another fork."""
+    code = GONE
     try:
         order = _next_order()
-        if order is None:
-            os._exit(GONE)
-        try:
-            if os.fork() == 0:
-                become(order, between)
-        except OSError as error:  # the limit of processes, mostly
-            _say("failed %d fork: %s" % (order[0], error.strerror))
+        if order is not None:
+            try:
+                if prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0:
+                    raise OSError("become a reaper of orphans")
+                code = _mind_one(order, become, between)
+            except OSError as error:  # the limit of processes, mostly
+                code = _say_failed(order, error)
     finally:
-        os._exit(0)
+        os._exit(code)
+
+
+def _mind_one(order, become, between):
+    in_place, told = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        os.close(told)
+        become(order, in_place)
+    # pid 1 sends what is meant for the worker to the worker.
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+    os.kill(between, _signal.SIGKILL)
+    while os.getppid() == between:  # pid 1 believes only its own children
+        os.sched_yield()
+    os.closerange(0, 4096)  # all it has; with `told` the worker goes on
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == worker:
+            return _end_as(os.waitstatus_to_exitcode(status))
+
+
+def _end_as(code):
+    """As the worker has ended, for pid 1 to see."""
+    if code < 0:
+        if code not in (-_signal.SIGKILL, -_signal.SIGSTOP):
+            _signal.signal(-code, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {-code})
+        os.kill(os.getpid(), -code)
+    return code
 
 
 # -- in the fork -----------------------------------------------------------------------------------
 
 
-def _become_worker(order, between, prctl, blas):
+def _become_worker(order, in_place, on_child, blas):
     """Does not return, and lets nothing out: the frames above belong to the zygote."""
     number, arguments, variables, sock, log = order
     code = 1
     try:
         control = os.dup(CONTROL)
         try:
-            _take_place(arguments, variables, sock, log, prctl)
+            _take_place(arguments, variables, sock, log)
+            if on_child is not None:
+                _signal.signal(_signal.SIGCHLD, on_child)
             _reseed()
             blas.give_back()
-            while os.getppid() == between:  # pid 1 believes only its own children
-                os.sched_yield()
+            os.read(in_place, 1)  # its end: the minder is a child of pid 1
+            os.close(in_place)
         except BaseException as error:
             os.write(control, b"failed %d " % number + str(error).encode("utf-8", "replace")[:200])
             return
@@ -145,12 +209,9 @@ def _become_worker(order, between, prctl, blas):
         os._exit(code)
 
 
-def _take_place(arguments, variables, sock, log, prctl):
+def _take_place(arguments, variables, sock, log):
     """Session, descriptors, environment, as for a fresh program."""
     os.setsid()
-    # Orphans of this worker stay below it, so that pid 1 can tell them from those of another fork.
-    if prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0:
-        raise OSError("become a reaper of orphans")
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.dup2(sock, CONTROL)
