@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -220,6 +221,7 @@ exec_worker(const struct init *init, gid_t tag, char **argv, char **env, const i
     int failed[2] = {0, 0};
 
     (void)setsid();
+    (void)setpriority(PRIO_PROCESS, 0, 0); /* pid 1 may stand before the app */
     sp_privs_reset_signals();
     /* Its own /proc files are closed to a process that is not dumpable; nobody can look meanwhile.
      */

@@ -26,6 +26,7 @@
 #define SLACK_MS        300   /* pid 1 kills at the end of the grace; after this we do */
 #define REMOVE_POLL_MS  2     /* between two attempts to remove a group that is still emptying */
 #define NETWORK_POLL_MS 500
+#define FORK_MS         2000 /* as long as pid 1 gives a zygote for a fork */
 #define REMOVE_WARN_MS  5000
 #define LEAVE_MAX_MS    2000 /* without a pid namespace: for pid 1 to kill the others */
 
@@ -393,6 +394,8 @@ void sp_box_worker_start(struct sp_launcher *l, struct sp_box *box, const struct
     }
     slot->id = msg->worker;
     slot->start_seq = msg->seq;
+    if (order.how == SP_LAUNCH_FORK)
+        sp_brake_release(l, box, FORK_MS); /* pid 1 may have to end what does not fork in time */
 }
 
 void sp_box_worker_stop(struct sp_launcher *l, struct sp_box *box, const struct sp_launch_msg *msg)

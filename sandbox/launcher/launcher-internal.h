@@ -207,7 +207,7 @@ void sp_watch_memory(struct sp_launcher *l, struct sp_box *box);
  */
 void sp_brake_start(struct sp_launcher *l, struct sp_box *box);
 void sp_brake_look(struct sp_launcher *l, struct sp_box *box);
-/* Some or all of it is being stopped within the grace: at full speed. */
+/* Some or all of it is to be stopped within the grace, at full speed. */
 void sp_brake_release(struct sp_launcher *l, struct sp_box *box, uint32_t grace_ms);
 
 /* freeze.c: holding a sandbox. */

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -238,6 +239,9 @@ static int launch(struct sp_launcher *l, struct sp_box *box, int root_fd, struct
         return sp_error_set(err, SP_ERR_UNAVAILABLE, -errno, "clone the sandbox's pid 1");
     box->pid = pid;
     box->pidfd = pidfd;
+    /* It shares its group's processor with the app, and must be heard beside a fork bomb. */
+    if (box->cgroup.exists)
+        (void)setpriority(PRIO_PROCESS, (id_t)pid, -20);
     return sp_box_note_netns(l, box, err);
 }
 
