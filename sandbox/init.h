@@ -61,9 +61,11 @@ struct sp_init_order {
     bool has_dev;      /* a /dev of its own comes along: it holds GPU slots */
     bool has_gpu;      /* and files of the GPU's driver */
     bool holds_gpu;    /* it makes the requests of a GPU's driver */
+    bool has_base;     /* the root is a base, not the host's */
 };
-#define SP_INIT_ORDER_FDS     3 /* snapshot, files, uploads; none without a mount namespace */
-#define SP_INIT_ORDER_FDS_MAX 6 /* and /data, where limits.data_bytes is not 0; /dev; /run/gpu */
+#define SP_INIT_ORDER_FDS 3 /* snapshot, files, uploads; none without a mount namespace */
+/* And /data, where limits.data_bytes is not 0; /dev; /run/gpu; the base. */
+#define SP_INIT_ORDER_FDS_MAX 7
 
 /* When each step of the set-up was over, for SP_LAUNCH_TRACE. */
 struct sp_init_times {

@@ -118,16 +118,16 @@ static int allow_devices(int set)
     return r;
 }
 
-static int fill(int set, int abi)
+static int fill(int set, int abi, bool runs_anywhere)
 {
-    int r = 0;
+    int r = runs_anywhere ? allow(set, "/", EXEC) : 0;
 
     for (size_t i = 0; i < SP_LEN(rules) && r == 0; i++)
         r = allow(set, rules[i].path, rules[i].rights & known_fs(abi));
     return r == 0 && abi >= 5 ? allow_devices(set) : r;
 }
 
-int sp_landlock_enter(struct sp_error *err)
+int sp_landlock_enter(bool runs_anywhere, struct sp_error *err)
 {
     int abi = sp_landlock_abi();
     struct ruleset_attr attr = {.handled_fs = known_fs(abi)};
@@ -142,7 +142,7 @@ int sp_landlock_enter(struct sp_error *err)
     set = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     if (set < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make a Landlock ruleset");
-    r = fill(set, abi);
+    r = fill(set, abi, runs_anywhere);
     if (r < 0)
         return sp_error_set(err, SP_ERR_INTERNAL, r, "fill a Landlock ruleset");
     if (syscall(SYS_landlock_restrict_self, set, 0) < 0)

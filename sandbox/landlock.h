@@ -9,6 +9,8 @@
 #ifndef SP_SANDBOX_LANDLOCK_H
 #define SP_SANDBOX_LANDLOCK_H
 
+#include <stdbool.h>
+
 struct sp_error;
 
 /* Below this a rename from one folder to another cannot be allowed: pip and others break. */
@@ -22,6 +24,6 @@ int sp_landlock_abi(void);
  * its user namespace; it must be able to search the folders that are the app's. Cannot be undone;
  * later mounts would be outside of the rules. Fails with -ENOSYS where the kernel cannot.
  */
-int sp_landlock_enter(struct sp_error *err);
+int sp_landlock_enter(bool runs_anywhere, struct sp_error *err);
 
 #endif

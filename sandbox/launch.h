@@ -162,6 +162,7 @@ struct sp_launch_msg {
             uint32_t n_gpus;
             struct sp_launch_gpu gpus[SP_LAUNCH_GPUS_MAX];
             char allow[1024]; /* ALLOW_LIST: host names, divided by commas; "*.example.org" */
+            char base[SP_LAUNCH_HASH_LEN + 1]; /* bases/<hash>/root/ below it; "" = the host's */
         } sandbox_start;
         struct {
             /*

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* No conversation hands over more at once. */
-#define SP_PACKET_FDS_MAX 6
+#define SP_PACKET_FDS_MAX 7
 
 /* 0 or negative errno: -EINVAL for too many descriptors, -EAGAIN when the other side does not read.
  */

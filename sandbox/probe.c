@@ -148,7 +148,7 @@ static int try_landlock(void)
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
-    return sp_landlock_enter(&err);
+    return sp_landlock_enter(false, &err);
 }
 
 /* Set for good in this child alone. */

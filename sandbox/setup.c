@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/slice.h"
+#include "sandbox/base_root.h"
 #include "sandbox/ctl.h"
 #include "sandbox/init.h"
 #include "sandbox/landlock.h"
@@ -59,7 +60,8 @@ static int raise_loopback(struct sp_error *err)
 /* What is optional comes in this order, without gaps; each gets its place, or -1. */
 static size_t place_optional(const struct sp_init_order *order, int *fds)
 {
-    const bool there[] = {order->limits.data_bytes != 0, order->has_dev, order->has_gpu};
+    const bool there[] = {order->limits.data_bytes != 0, order->has_dev, order->has_gpu,
+                          order->has_base};
     int at[SP_INIT_ORDER_FDS_MAX - SP_INIT_ORDER_FDS];
     size_t n = SP_INIT_ORDER_FDS;
 
@@ -112,7 +114,11 @@ static int enter_space(const struct sp_init_plan *plan, const struct sp_init_ord
     if ((plan->isolate & SP_ISOLATE_UTS) &&
         (sethostname(order->hostname, strlen(order->hostname)) < 0 || setdomainname("", 0) < 0))
         return fail(err, "set the host name");
-    return plan->isolate & SP_ISOLATE_MOUNT ? sp_mounts_put_own(&mounts, err) : 0;
+    if (!(plan->isolate & SP_ISOLATE_MOUNT))
+        return 0;
+    if (order->has_base && sp_base_root_enter(fds[6], err) < 0)
+        return err ? err->sys : -EIO;
+    return sp_mounts_put_own(&mounts, err);
 }
 
 static int wait_for_maps(int ctl, struct sp_error *err)
@@ -192,7 +198,7 @@ static int give_up(const struct sp_init_plan *plan, const struct sp_init_order *
     mark(plan, "descriptors");
     /* While we may still look into folders that are the app's alone. */
     if (r == 0 && (plan->isolate & SP_ISOLATE_LANDLOCK))
-        r = sp_landlock_enter(err);
+        r = sp_landlock_enter(order->has_base, err);
     mark(plan, "landlock");
     if (r == 0)
         r = sp_privs_reduce(err);
@@ -236,7 +242,7 @@ static int prepare(const struct sp_init_plan *plan, struct sp_error *err)
 int sp_setup_enter(const struct sp_init_plan *plan, struct sp_init_order *ret_order,
                    struct sp_error *err)
 {
-    int fds[SP_CTL_FDS_MAX] = {-1, -1, -1, -1, -1, -1};
+    int fds[SP_CTL_FDS_MAX] = {-1, -1, -1, -1, -1, -1, -1};
     int r = prepare(plan, err);
 
     if (r == 0)

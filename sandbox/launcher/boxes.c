@@ -288,6 +288,7 @@ static void adopt(struct sp_box *box, const struct sp_launch_msg *msg)
     box->began_ns = sp_clock_mono_ns();
     box->deadline_ms = sp_clock_mono_ms() + START_MAX_MS;
     (void)snprintf(box->snapshot, sizeof(box->snapshot), "%s", msg->sandbox_start.snapshot);
+    (void)snprintf(box->base, sizeof(box->base), "%s", msg->sandbox_start.base);
     (void)snprintf(box->hostname, sizeof(box->hostname), "%s", msg->sandbox_start.hostname);
     box->network = msg->sandbox_start.network;
     memcpy(box->allow, msg->sandbox_start.allow, sizeof(box->allow));

@@ -117,6 +117,7 @@ struct sp_box {
     uint64_t space;
     uint64_t start_seq; /* not 0 while SANDBOX_START is unanswered */
     char snapshot[SP_LAUNCH_HASH_LEN + 1];
+    char base[SP_LAUNCH_HASH_LEN + 1];
     char hostname[64];
     pid_t pid;
     int idmap_fd; /* user namespace for the mounts, or -1 */
@@ -216,6 +217,10 @@ void sp_freeze_look(struct sp_launcher *l, struct sp_box *box);
 /* Before a stop: lets it go on, and answers who waits for it to be held. */
 void sp_freeze_end(struct sp_launcher *l, struct sp_box *box);
 
+/* bases.c: a detached mount of its base; untouched where it has the host's root. */
+int sp_box_base_open(const struct sp_launcher *l, const struct sp_box *box, int *ret_fd,
+                     struct sp_error *err);
+
 /* weak.c: argv and environment for a worker that sees the host's folders. */
 int sp_weak_translate(const struct sp_launcher *l, const struct sp_box *box, struct sp_ctl *order,
                       struct sp_error *err);
@@ -226,6 +231,8 @@ int sp_weak_translate(const struct sp_launcher *l, const struct sp_box *box, str
  */
 int sp_box_prepare(struct sp_launcher *l, struct sp_box *box, struct sp_error *err);
 int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err);
+/* What lies at a path beneath the state folder, by no link; SP_ERR_NOT_FOUND. */
+int sp_state_open(const struct sp_launcher *l, const char *path, int *ret_fd, struct sp_error *err);
 /* A folder of the state folder; made, for the daemon, where it is missing. */
 int sp_state_folder(const struct sp_launcher *l, const char *name, int *ret_fd,
                     struct sp_error *err);

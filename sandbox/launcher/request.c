@@ -120,6 +120,8 @@ static int check_sandbox_start(const struct sp_launch_msg *msg, struct sp_error 
         return sp_error_set(err, SP_ERR_INVALID, 0, "space id is 0");
     if (!is_hash(msg->sandbox_start.snapshot))
         return sp_error_set(err, SP_ERR_INVALID, 0, "snapshot is not 64 hexadecimal digits");
+    if (msg->sandbox_start.base[0] && !is_hash(msg->sandbox_start.base))
+        return sp_error_set(err, SP_ERR_INVALID, 0, "base is not 64 hexadecimal digits");
     if (!is_hostname(msg->sandbox_start.hostname, sizeof(msg->sandbox_start.hostname)))
         return sp_error_set(err, SP_ERR_INVALID, 0, "host name is not [a-z0-9-]");
     if (check_network(msg, err) < 0)

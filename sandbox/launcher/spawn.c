@@ -70,6 +70,11 @@ int sp_state_folder(const struct sp_launcher *l, const char *name, int *ret_fd,
     return open_or_make(l, l->state_fd, name, ret_fd, err);
 }
 
+int sp_state_open(const struct sp_launcher *l, const char *path, int *ret_fd, struct sp_error *err)
+{
+    return open_folder(l->state_fd, path, ret_fd, err);
+}
+
 static int clone_mount(const struct sp_box *box, int fd, unsigned long long attrs, int *ret,
                        struct sp_error *err)
 {
@@ -279,6 +284,7 @@ static void fill_order(const struct sp_launcher *l, const struct sp_box *box, co
     order.asks_names = box->network != SP_LAUNCH_NETWORK_NONE;
     order.has_dev = fds[4] >= 0;
     order.has_gpu = fds[5] >= 0;
+    order.has_base = fds[6] >= 0;
     order.holds_gpu = box->gpus.n > 0;
     (void)snprintf(order.hostname, sizeof(order.hostname), "%s", box->hostname);
     if (l->isolate & SP_ISOLATE_MOUNT)
@@ -293,7 +299,7 @@ static void fill_order(const struct sp_launcher *l, const struct sp_box *box, co
 int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err)
 {
     bool has_mounts = l->isolate & SP_ISOLATE_MOUNT;
-    SP_AUTO_FD int snapshot = -1, files = -1, uploads = -1, dev = -1, gpu = -1;
+    SP_AUTO_FD int snapshot = -1, files = -1, uploads = -1, dev = -1, gpu = -1, base = -1;
     struct sp_ctl msg;
     int r = 0;
 
@@ -307,10 +313,13 @@ int sp_box_order(struct sp_launcher *l, struct sp_box *box, struct sp_error *err
         r = open_files(l, box, &files, &uploads, err);
     if (r == 0 && has_mounts)
         r = sp_gpus_order(l, box, &dev, &gpu, err);
+    if (r == 0)
+        r = sp_box_base_open(l, box, &base, err);
     if (r < 0)
         return r;
     {
-        int fds[SP_INIT_ORDER_FDS_MAX] = {snapshot, files, uploads, box->data.mount_fd, dev, gpu};
+        int fds[SP_INIT_ORDER_FDS_MAX] = {snapshot, files, uploads, box->data.mount_fd,
+                                          dev,      gpu,   base};
         size_t n_fds = SP_INIT_ORDER_FDS;
 
         fill_order(l, box, fds, &msg);

@@ -9,6 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 import launch_driver as launch  # noqa: E402
+import small_base  # noqa: E402
 
 PROGRAMS = os.path.join(HERE, "programs")
 ATTACKS = os.path.join(ROOT, "tests", "e2e", "attacks")  # shared with test_sandbox.py
@@ -62,6 +63,15 @@ def story(number, name, expected, into=None, **more):
         cases.append(Story(number, name, expected, function, **more))
         return function
     return register
+
+
+def put_base(launcher):
+    """Every sandbox of this launcher has a base with Python in it as its root from now on."""
+    launcher.base = "cd" * 32
+    root = os.path.join(launcher.state, "bases", launcher.base, "root")
+    os.makedirs(os.path.dirname(root))
+    small_base.build(root, python=True)
+    small_base.give(os.path.join(launcher.state, "bases"), launch.DAEMON_UID)
 
 
 def words(results):

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Runs the escape suite and prints TAP: tests/escape/run.py BUILD [--write]
 
---write also puts the table into docs/escape.md. T=text picks cases (T=#11: the case of that number). The whole
+--write also puts the table into docs/escape.md. T=text picks cases (T=#11: the case of that number), BASE=1 tries
+them in a base instead of in the host's root. The whole
 run happens in mount, pid, network, ipc and uts namespaces of its own, so that what is counted as the host
 belongs to nobody else, and so that nothing outlives it.
 """
@@ -124,6 +125,8 @@ def run_as(uid, cases, args, programs, report):
                                       env={"SPACES_SECRET": "a token of the daemon", "PYTHONSTARTUP": "/tmp/canary"})
     try:
         launcher.snapshot({"app.py": "print('hello')\n", **programs})
+        if os.environ.get("BASE"):
+            escape.put_base(launcher)
         hello = launcher.hello()
         if not hello.complete:
             for case in cases:

@@ -82,6 +82,7 @@ class Launcher:
         self.state_id = state_id
         self.seq = 0
         self.next_id = 0
+        self.base = ""
         self.events = []
         self.logs = {}
         for folder in ("sdk", "snapshots", "files"):
@@ -118,7 +119,7 @@ class Launcher:
             if isinstance(content, bytes):
                 os.chmod(full, 0o755)
         for folder, folders, names in os.walk(os.path.join(self.state)):
-            folders[:] = [f for f in folders if f != "data"]  # its images are root's
+            folders[:] = [f for f in folders if f not in ("data", "bases")]  # root's images; what a test has put there
             for each in [folder] + [os.path.join(folder, n) for n in names]:
                 os.chown(each, DAEMON_UID, DAEMON_UID)
 
@@ -190,13 +191,14 @@ class Launcher:
 
     def start_body(self, space=7, snapshot=HASH, hostname="demo", memory=256 << 20,
                    layer=64 << 20, shm=16 << 20, data=0, disk_write=1 << 30, data_inodes=0, inodes=10000, cpu=1000,
-                   pids=64, nofile=256, io_weight=0, network=NETWORK_NONE, allow="", gpus=()):
+                   pids=64, nofile=256, io_weight=0, network=NETWORK_NONE, allow="", gpus=(), base=None):
         return (struct.pack("<Q", space) + snapshot.encode().ljust(65, b"\0") +
                 hostname.encode().ljust(64, b"\0") + b"\0" * 7 +
                 LIMITS.pack(memory, layer, shm, data, disk_write, data_inodes, inodes, cpu, pids, nofile,
                             io_weight) + struct.pack("<II", network, len(gpus)) +
                 b"".join(GPU.pack(name.encode(), size) for name, size in gpus).ljust(
-                    GPU.size * GPUS_MAX, b"\0") + allow.encode().ljust(1024, b"\0"))
+                    GPU.size * GPUS_MAX, b"\0") + allow.encode().ljust(1024, b"\0") +
+                (self.base if base is None else base).encode().ljust(65, b"\0"))
 
     def sandbox(self, **limits):
         self.next_id += 1

@@ -134,7 +134,7 @@ static int within(int attempt(void))
         struct sp_error err = {0};
 
         (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        if (sp_landlock_enter(&err) < 0) {
+        if (sp_landlock_enter(false, &err) < 0) {
             print_error("%s\n", err.msg);
             _exit(255);
         }
