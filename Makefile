@@ -70,7 +70,7 @@ LIB_RUNTIME  := $(BUILD)/lib/runtime.a
 LIB_CLI      := $(BUILD)/lib/cli.a
 LIB_WEB      := $(BUILD)/lib/web.a
 
-PROGRAMS := $(BUILD)/spacesd $(BUILD)/spaces $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver $(BUILD)/spaces-gpu
+PROGRAMS := $(BUILD)/spacesd $(BUILD)/spaces $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver $(BUILD)/spaces-gpu $(BUILD)/spaces-base
 
 .PHONY: all build
 all: build
@@ -103,7 +103,7 @@ $(1): $(call objs,$(2))
 	@$$(AR) rcs $$@ $$^
 endef
 # A program's main.o stays out of the archive, so that tests can link the rest.
-without_main = $(filter-out %/main.c helpers/resolver.c helpers/spaces-gpu.c,$(1))
+without_main = $(filter-out %/main.c helpers/resolver.c helpers/spaces-gpu.c helpers/spaces-base.c,$(1))
 $(eval $(call archive,$(LIB_BASE),$(BASE)))
 $(eval $(call archive,$(LIB_PROTO),$(PROTO)))
 $(eval $(call archive,$(LIB_SCHED),$(SCHED)))
@@ -131,6 +131,11 @@ $(BUILD)/spaces-launcher: $(BUILD)/obj/sandbox/launcher/main.o $(LIB_LAUNCHER) $
 $(BUILD)/spaces-resolver: $(BUILD)/obj/helpers/resolver.o $(LIB_HELPERS) $(LIB_BASE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_base)
+
+# What strangers packed is unpacked here and nowhere else.
+$(BUILD)/spaces-base: $(BUILD)/obj/helpers/spaces-base.o $(LIB_HELPERS) $(LIB_BASE)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lsodium -lz $(LIBS_base)
 
 $(BUILD)/spaces: $(BUILD)/obj/cli/main.o $(LIB_CLI) $(LIB_PROTO) $(LIB_BASE)
 	@echo "  LD      $@"

@@ -56,6 +56,12 @@ static const struct sp_cli_option duplicate_options[] = {
     END_OF_OPTIONS,
 };
 
+static const struct sp_cli_option base_options[] = {
+    {0, "packages", "A,B", "Debian packages to have in it (default: base.packages)"},
+    {0, "mirror", "URL", "where Debian's packages come from (default: base.mirror)"},
+    END_OF_OPTIONS,
+};
+
 static const struct sp_cli_option help_options[] = {
     {0, "markdown", NULL, "all commands as Markdown: docs/cli.md"},
     END_OF_OPTIONS,
@@ -103,6 +109,21 @@ const struct sp_cli_command sp_cli_commands[] = {
     {"sleep", "OWNER/NAME [SECONDS|never]",
      "show or choose after how long without a visitor the Space is held still",
      "It keeps its memory and wakes with the next visit.", true, sp_cli_cmd_sleep, NULL},
+    {"base create", "NAME DEBIAN", "make a base of Debian packages: debian:12 or debian:13",
+     "A base is a root file system that Spaces run in instead of the host's own. A card chooses "
+     "one "
+     "with 'base: NAME'. For operators.",
+     true, sp_cli_cmd_base_create, base_options},
+    {"base import", "NAME IMAGE", "make a base of an image",
+     "IMAGE is oci:DIR or docker-archive:FILE, absolute paths on the daemon's host that its user "
+     "may "
+     "read, or NAME@sha256:DIGEST of a registry. For operators.",
+     true, sp_cli_cmd_base_import, NULL},
+    {"base ls", "", "list the bases of the host", NULL, true, sp_cli_cmd_base_ls, NULL},
+    {"base show", "NAME", "show a base: state, digest, where it is from", NULL, true,
+     sp_cli_cmd_base_show, NULL},
+    {"base rm", "NAME", "remove a base that no Space uses, or stop making it", "For operators.",
+     false, sp_cli_cmd_base_rm, NULL},
     {"user add", "NAME", "add a user; prints a login link and a token",
      "The token is shown this once. For operators.", true, sp_cli_cmd_user_add, NULL},
     {"user ls", "", "list the users", "For operators.", true, sp_cli_cmd_user_ls, NULL},

@@ -172,6 +172,27 @@ const struct sp_config_row sp_config_rows[] = {
      "of memory; 0: none",
      NULL, "test_the_pool_keeps_as_many_spares_as_it_is_told"},
 
+    {"base.default", SP_CONFIG_STR, "host", 1, 63, NULL, NULL,
+     "Base of a Space whose card names none: a name of 'spaces base ls', or host, which is this "
+     "machine's own files and not reproducible",
+     NULL, "test_the_operators_base_is_that_of_a_space_that_names_none"},
+    {"base.mirror", SP_CONFIG_STR, "http://deb.debian.org/debian", ANY_TEXT, NULL, NULL,
+     "Where 'spaces base create' takes Debian's packages from", NULL, NULL},
+    {"base.packages", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
+     "Debian packages that it puts into a base beside python3, divided by commas", NULL, NULL},
+    {"base.max", SP_CONFIG_INT, "100", 1, 10000, NULL, NULL, "Bases of this host", NULL,
+     "test_bases_end_at_the_limit"},
+    {"base.max_bytes", SP_CONFIG_SIZE, "4G", MIB, TIB, NULL, NULL,
+     "Files of one base, and what its image unpacks to", NULL,
+     "test_a_bomb_of_bytes_ends_at_the_limit_and_its_disk_is_given_back"},
+    {"base.max_files", SP_CONFIG_INT, "300000", 100, 100000000, NULL, NULL,
+     "Files, folders and links of one base", NULL,
+     "test_many_files_that_are_each_small_end_at_the_limits"},
+    {"base.max_layers", SP_CONFIG_INT, "64", 1, 128, NULL, NULL, "Layers of an image", NULL,
+     "test_layers_end_at_the_limit"},
+    {"base.timeout", SP_CONFIG_DURATION, "30m", SECOND, DAY, NULL, NULL,
+     "How long the making of a base may take", NULL, "test_a_base_that_takes_too_long_is_given_up"},
+
     {"network.allowed", SP_CONFIG_STR, "none", ANY_TEXT, NULL, NULL,
      "Networks that a Space may choose, divided by commas: none, outbound (public addresses), "
      "allow-list (names that it lists)",

@@ -17,6 +17,7 @@
 #include "runtime/config.h"
 #include "runtime/api/gate.h"
 #include "runtime/api/handlers.h"
+#include "runtime/spaces/bases.h"
 #include "runtime/spaces/gpu_slots.h"
 #include "runtime/spaces/launcher.h"
 #include "runtime/metrics.h"
@@ -192,6 +193,7 @@ static void start_apps(struct sp_daemon *daemon)
     sp_instances_init(&daemon->spaces.instances, daemon->loop, daemon->config, daemon->launcher,
                       daemon->apps);
     daemon->spaces.instances.gpus = sp_gpu_slots_new();
+    daemon->spaces.instances.bases = daemon->bases;
     sp_launch_msg_init(&hello, SP_LAUNCH_HELLO);
     sp_launcher_call(daemon->launcher, &hello, NULL, 0, on_hello, daemon);
 }
@@ -210,12 +212,41 @@ static void on_spaces_loaded(void *arg, const struct sp_error *err)
     start_apps(daemon);
 }
 
+static void base_used_by(void *arg, const char *name, const char *digest, char *ret, size_t size)
+{
+    struct sp_daemon *daemon = arg;
+
+    sp_spaces_base_used_by(&daemon->spaces, name, digest, ret, size);
+}
+
+static void on_bases_loaded(void *arg, const struct sp_error *err)
+{
+    struct sp_daemon *daemon = arg;
+
+    if (daemon->stopping)
+        return;
+    if (err)
+        give_up(daemon, "bases", err);
+    else
+        sp_spaces_load(&daemon->spaces, on_spaces_loaded, daemon);
+}
+
 static void load_spaces(struct sp_daemon *daemon)
 {
+    const struct sp_bases_options options = {
+        .loop = daemon->loop,
+        .config = daemon->config,
+        .store = daemon->store,
+        .take_program_fd = SP_TAKE_FD(daemon->base_fd),
+        .used_by = base_used_by,
+        .arg = daemon,
+    };
+
     daemon->spaces.loop = daemon->loop;
     daemon->spaces.config = daemon->config;
     daemon->spaces.store = daemon->store;
-    sp_spaces_load(&daemon->spaces, on_spaces_loaded, daemon);
+    daemon->bases = sp_bases_new(&options);
+    sp_bases_load(daemon->bases, on_bases_loaded, daemon);
 }
 
 static void on_admin_token(void *arg, const struct sp_error *err, const struct sp_user *user,
@@ -335,6 +366,7 @@ static void stop(struct sp_daemon *daemon, int exit_code)
     daemon->ready = false;
     daemon->exit_code = exit_code;
     sp_notify("STOPPING=1");
+    sp_bases_stop(daemon->bases);
     if (daemon->launcher)
         sp_spaces_stop(&daemon->spaces, after_spaces, daemon);
     else
@@ -414,8 +446,8 @@ static void collect(void *arg, struct sp_buf *out)
     collect_queue(daemon, out);
 }
 
-int sp_daemon_new(struct sp_config *config, int take_launcher_fd, char *take_doctor,
-                  struct sp_daemon **ret, struct sp_error *err)
+int sp_daemon_new(struct sp_config *config, int take_launcher_fd, int take_base_fd,
+                  char *take_doctor, struct sp_daemon **ret, struct sp_error *err)
 {
     struct sp_daemon *daemon = sp_new0(struct sp_daemon);
     struct sp_server_options options = {
@@ -426,6 +458,7 @@ int sp_daemon_new(struct sp_config *config, int take_launcher_fd, char *take_doc
     (void)uv_loop_init(daemon->loop);
     daemon->config = config;
     daemon->launcher_fd = take_launcher_fd;
+    daemon->base_fd = take_base_fd;
     daemon->doctor = take_doctor;
     daemon->began_ms = sp_clock_mono_ms();
     daemon->server = sp_server_new(daemon->loop, &options);
@@ -476,6 +509,7 @@ int sp_daemon_run_consume(struct sp_daemon *daemon)
     sp_log(SP_LOG_INFO, "daemon.stopped", "exit=%d", exit_code);
     sp_server_free(daemon->server); /* late answers of the store and the pool look for clients */
     sp_metrics_free(daemon->metrics);
+    sp_bases_free(daemon->bases);
     free(daemon->doctor);
     free(daemon);
     return exit_code;

@@ -22,6 +22,7 @@
 
 struct sp_apps;
 struct sp_auth;
+struct sp_bases;
 struct sp_config;
 struct sp_error;
 struct sp_launcher;
@@ -38,6 +39,7 @@ struct sp_daemon {
     struct sp_launcher *launcher;
     struct sp_server *server;
     struct sp_spaces spaces;
+    struct sp_bases *bases;
     struct sp_launch_host host; /* what the launcher can isolate */
     char *doctor;               /* JSON list of sandbox/launcher/doctor.c */
     struct sp_metrics *metrics;
@@ -48,6 +50,7 @@ struct sp_daemon {
     unsigned deploys;   /* being received: deploy.parallel */
     unsigned api_waits; /* answers held back: limit.api_wait */
     int launcher_fd;
+    int base_fd; /* the program spaces-base; -1 = it is not there */
     int port;
     bool spaces_loaded;
     bool ready;
@@ -60,10 +63,11 @@ static inline struct sp_daemon *sp_daemon_of(const struct sp_exchange *ex)
     return sp_exchange_app(ex);
 }
 
-/* Binds the listening socket. Borrows the configuration; takes the launcher's socket and the list.
+/* Binds the listening socket. Borrows the configuration; takes the launcher's socket, the program
+ * spaces-base (or -1) and the list.
  */
-int sp_daemon_new(struct sp_config *config, int take_launcher_fd, char *take_doctor,
-                  struct sp_daemon **ret, struct sp_error *err);
+int sp_daemon_new(struct sp_config *config, int take_launcher_fd, int take_base_fd,
+                  char *take_doctor, struct sp_daemon **ret, struct sp_error *err);
 /*
  * Runs until SIGTERM, SIGINT or a failure that no request can mend, then takes everything down and
  * frees it. Returns the exit code. Prints `ready url=...` on stdout once it serves.

@@ -163,13 +163,15 @@ static int serve(struct sp_config *config)
     struct sp_error err = {0};
     char *doctor;
     int launcher_fd = -1;
+    int base_fd;
     int code;
 
     if (sp_privilege_prepare(config, &priv, &err) < 0 ||
         sp_privilege_start_launcher(config, &priv, &launcher_fd, &err) < 0)
         return fail(&err, 1);
     doctor = sp_privilege_ask_doctor();
-    if (sp_daemon_new(config, launcher_fd, doctor, &daemon, &err) < 0 ||
+    base_fd = sp_privilege_open_part("spaces-base", "libexec/spaces-base");
+    if (sp_daemon_new(config, launcher_fd, base_fd, doctor, &daemon, &err) < 0 ||
         sp_privilege_drop(&priv, &err) < 0)
         return fail(&err, 1);
     code = sp_daemon_run_consume(daemon);

@@ -117,6 +117,13 @@ static char *find_part(const char *beside, const char *installed)
     return sp_asprintf("%s/%s", SP_PREFIX, installed);
 }
 
+int sp_privilege_open_part(const char *beside, const char *installed)
+{
+    SP_AUTO_FREE char *path = find_part(beside, installed);
+
+    return open(path, O_PATH | O_CLOEXEC);
+}
+
 /* Appends the operator's words about networks and GPUs, and the weakness that is allowed. */
 static void put_options(const struct sp_config *config, const char *connections, const char **argv)
 {

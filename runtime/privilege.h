@@ -42,6 +42,9 @@ void sp_privilege_wait_launcher(const struct sp_privilege *priv, int wait_ms);
  */
 char *sp_privilege_ask_doctor(void);
 
+/* A program of ours, opened while we may walk to it; -1 when it is not there. */
+int sp_privilege_open_part(const char *beside, const char *installed);
+
 /*
  * Becomes the daemon's user: no groups, no capabilities, no way back. The state folder stays
  * reachable even below a folder that this user may not enter (a checkout in /root): it is bound to

@@ -34,9 +34,9 @@ RUNTIME_FLOOR = {"runtime/config.h", "runtime/config-internal.h", "runtime/metri
 # A library belongs to the folders (or files) that style says.
 LIBRARIES = {
     "uv.h": r"runtime/", "sqlite3.h": r"runtime/state/store",
-    "sodium.h": r"runtime/state/(auth|snapshot|staging)",
+    "sodium.h": r"(runtime/state/(auth|snapshot|staging|secrets)|helpers/base_)",
     "seccomp.h": r"sandbox/", "libcgroup.h": r"sandbox/", "curl/curl.h": r"(cli|helpers)/", "yaml.h": r"runtime/state/card",
-    "jansson.h": r"(base/json|runtime/|cli/|ui-protocol/diff)",
+    "jansson.h": r"(base/json|runtime/|cli/|ui-protocol/diff|helpers/base_)",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")

@@ -49,6 +49,7 @@ FUZZ_FLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,unde
 FUZZ_EXTRA_fuzz_card    := runtime/state/card.c
 FUZZ_EXTRA_fuzz_journal := $(addprefix runtime/state/journal_,record.c segment.c log.c open.c)
 FUZZ_EXTRA_fuzz_dns     := helpers/dns.c
+FUZZ_EXTRA_fuzz_tar     := helpers/tar.c
 FUZZ_EXTRA_fuzz_cdi     := $(GPU)
 FUZZ_EXTRA_fuzz_gpu     := $(GPU)
 FUZZ_LIBS_fuzz_card     := -lyaml
@@ -61,7 +62,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BASE) $(PROTO) $$(FUZZ_EXTRA_$$(@F))
 
 # --- targets ----------------------------------------------------------------------------------------------
 
-.PHONY: help deps run install clean test escape unit check asan tsan fuzz bench bench-docs soak fmt fmt-check lint docs cover test-bins guest-test gpu-test
+.PHONY: help deps run install clean test escape unit check asan tsan fuzz base-test bench bench-docs soak fmt fmt-check lint docs cover test-bins guest-test gpu-test
 
 help:
 	@echo "make             build spacesd, spaces, the launcher and the page into $(BUILD)/"
@@ -75,6 +76,7 @@ help:
 	@echo "make fuzz        F=ws TIME=30: fuzz one parser, or each in turn"
 	@echo "make guest-test  Debian 12 and 13 with systemd, emulated (G=trixie picks, T=text, WRITE=1: docs/guest.md)"
 	@echo "make gpu-test    a lease of a real NVIDIA GPU (root); where there is none it says so, with status 77"
+	@echo "make base-test   bases of Debian 12 and 13 from a real mirror, and an app in each (root; downloads)"
 	@echo "make bench       speed and memory beside named peers, as ratios (B=get picks)"
 	@echo "make bench-docs  the same, written to docs/benchmarks.md"
 	@echo "make soak        starts, Spaces, kills and bad neighbours at length, written to docs/soak.md (root)"
@@ -121,6 +123,10 @@ guest-test:
 gpu-test: build
 	@BUILD=$(BUILD) $(PYTHON) tests/e2e/gpu_real.py
 
+# As root; minutes, and some hundred megabytes from Debian's mirror.
+base-test: build
+	@BUILD=$(BUILD) $(PYTHON) tests/e2e/base_real.py $(B)
+
 TIME ?= 30
 fuzz: $(if $(F),$(BUILD)/fuzz/fuzz_$(F),$(FUZZ_BIN))
 	@sh tools/fuzz.sh $(TIME) $^
@@ -156,7 +162,7 @@ docs: build
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec $(DESTDIR)$(PREFIX)/lib/spacesd $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(BUILD)/spacesd $(BUILD)/spaces $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver $(BUILD)/spaces-gpu $(DESTDIR)$(PREFIX)/libexec/
+	install -m 755 $(BUILD)/spaces-launcher $(BUILD)/spaces-resolver $(BUILD)/spaces-gpu $(BUILD)/spaces-base $(DESTDIR)$(PREFIX)/libexec/
 	cp -r sdk/python $(DESTDIR)$(PREFIX)/lib/spacesd/
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' deploy/spacesd.service > $(DESTDIR)$(UNITDIR)/spacesd.service

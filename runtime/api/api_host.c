@@ -1,6 +1,10 @@
 /* What is asked about the host itself: probes, doctor, configuration. */
 #include "runtime/api/handlers.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -48,6 +52,30 @@ static json_t *gpu_check(const struct sp_gpu_slots *gpus)
                          "spacesd again (docs/gpu.md). Without it GPU hardware is refused");
 }
 
+/* Whether bases can be made here; those that there are need nothing of it. */
+static json_t *base_check(void)
+{
+    static const char *const programs[] = {"/usr/sbin/debootstrap", "/usr/bin/fakechroot",
+                                           "/usr/bin/fakeroot", "/usr/bin/skopeo"};
+    SP_AUTO_FREE char *why = sp_strdup("");
+
+    for (size_t i = 0; i < SP_LEN(programs); i++) {
+        char *before = why;
+
+        if (access(programs[i], X_OK) == 0)
+            continue;
+        why =
+            sp_asprintf("%s%s%s", before, before[0] ? ", " : "no ", strrchr(programs[i], '/') + 1);
+        free(before);
+    }
+    return json_pack(
+        "{s:s, s:s, s:b, s:b, s:s, s:s}", "group", "files", "name", "making of bases", "ok",
+        !why[0], "required", false, "why", why, "fix",
+        why[0] ? "install debootstrap, fakechroot, fakeroot (spaces base create) and skopeo "
+                 "(spaces base import)"
+               : "");
+}
+
 void sp_api_doctor(struct sp_exchange *ex)
 {
     const struct sp_daemon *daemon = sp_daemon_of(ex);
@@ -55,6 +83,7 @@ void sp_api_doctor(struct sp_exchange *ex)
 
     if (!checks)
         checks = json_array();
+    (void)json_array_append_new(checks, base_check());
     (void)json_array_append_new(checks, gpu_check(daemon->spaces.instances.gpus));
     sp_reply_json(ex, 200,
                   json_pack("{s:s, s:b, s:b, s:s, s:o}", "version", SP_VERSION, "weak_sandbox",

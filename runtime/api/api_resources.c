@@ -22,6 +22,7 @@ void sp_space_resources_to_json(struct sp_exchange *ex, const struct sp_space *s
     struct sp_launch_limits limits;
 
     sp_resources_limits(config, resources, &limits);
+    sp_space_base_to_json(ex, space, doc);
     (void)json_object_set_new(doc, "hardware",
                               json_pack("{s:s, s:s}", "current", hardware, "requested", hardware));
     if (promise[0])

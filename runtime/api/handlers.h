@@ -32,6 +32,11 @@ sp_handler_fn sp_api_hardware_list, sp_api_space_hardware, sp_api_space_sleeptim
 /* Adds hardware, limits, storage, gcTimeout and network to the runtime document. */
 void sp_space_resources_to_json(struct sp_exchange *ex, const struct sp_space *space, json_t *doc);
 
+/* api_bases.c */
+sp_handler_fn sp_api_base_list, sp_api_base_show, sp_api_base_make, sp_api_base_remove;
+/* Adds base to the runtime document. */
+void sp_space_base_to_json(struct sp_exchange *ex, const struct sp_space *space, json_t *doc);
+
 /* api_deploy.c */
 sp_handler_fn sp_api_space_deploy;
 

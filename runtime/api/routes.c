@@ -42,6 +42,12 @@ const struct sp_route sp_routes[] = {
     {"GET", S "/logs/run", SP_ACCESS_SPACE_WRITE, SP_BODY_NONE, NULL, sp_api_space_logs},
     {"GET", S "/queue", SP_ACCESS_SPACE_READ, SP_BODY_NONE, NULL, sp_api_space_queue},
 
+    /* bases */
+    {"GET", "/api/bases", SP_ACCESS_SIGNED_IN, SP_BODY_NONE, NULL, sp_api_base_list},
+    {"POST", "/api/bases", SP_ACCESS_ADMIN, SP_BODY_WHOLE, NULL, sp_api_base_make},
+    {"GET", "/api/bases/:base", SP_ACCESS_SIGNED_IN, SP_BODY_NONE, NULL, sp_api_base_show},
+    {"DELETE", "/api/bases/:base", SP_ACCESS_ADMIN, SP_BODY_NONE, NULL, sp_api_base_remove},
+
     /* the host */
     {"GET", "/api/doctor", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_api_doctor},
     {"GET", "/api/config", SP_ACCESS_ADMIN, SP_BODY_NONE, NULL, sp_api_config},

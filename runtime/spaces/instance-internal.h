@@ -50,6 +50,7 @@ struct sp_instance {
     uint32_t network;               /* enum sp_launch_network */
     struct sp_launch_limits limits; /* what its sandbox was given */
     char refusal[512];
+    char base[SP_LAUNCH_HASH_LEN + 1]; /* digest; "" = the host's files */
     struct sp_limit_notes notes;
     struct sp_freezer freezer;
     uv_timer_t timer; /* start timeout, then the freezer's, then the drain */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "runtime/app/app.h"
 #include "runtime/config.h"
+#include "runtime/spaces/bases.h"
 #include "runtime/spaces/freezer.h"
 #include "runtime/spaces/instance-internal.h"
 #include "runtime/spaces/launcher.h"
@@ -127,6 +128,17 @@ static void on_refused(uv_timer_t *timer)
     sp_instance_fail(instance, SP_STAGE_CONFIG_ERROR, instance->refusal);
 }
 
+static int take_base(struct sp_instance *instance, const char *word, struct sp_launch_msg *msg,
+                     struct sp_error *err)
+{
+    const char *digest = "";
+    int r = sp_bases_resolve(instance->all->bases, word, &digest, err);
+
+    (void)snprintf(instance->base, sizeof(instance->base), "%s", digest);
+    (void)snprintf(msg->sandbox_start.base, sizeof(msg->sandbox_start.base), "%s", digest);
+    return r;
+}
+
 struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_instance_plan *plan,
                                       struct sp_applog *log, const struct sp_instance_hooks *hooks)
 {
@@ -163,7 +175,8 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
                    plan->snapshot);
     (void)snprintf(msg.sandbox_start.hostname, sizeof(msg.sandbox_start.hostname), "space-%08x",
                    (unsigned)plan->space);
-    if (sp_resources_fill(all->config, all->gpus, plan->resources, &msg, &err) < 0) {
+    if (take_base(instance, plan->base, &msg, &err) < 0 ||
+        sp_resources_fill(all->config, all->gpus, plan->resources, &msg, &err) < 0) {
         (void)snprintf(instance->refusal, sizeof(instance->refusal), "%s", err.msg);
         (void)uv_timer_start(&instance->timer, on_refused, 0, 0);
         return instance;
@@ -274,6 +287,14 @@ bool sp_instances_use(const struct sp_instances *all, const char *snapshot)
         return false; /* Spaces are loaded before there can be instances */
     SP_LIST_EACH (instance, all->all, struct sp_instance, node)
         if (strcmp(instance->plan.snapshot, snapshot) == 0)
+            return true;
+    return false;
+}
+
+bool sp_instances_use_base(const struct sp_instances *all, const char *digest)
+{
+    SP_LIST_EACH (instance, all->all, struct sp_instance, node)
+        if (strcmp(instance->base, digest) == 0)
             return true;
     return false;
 }

@@ -24,6 +24,7 @@
 
 struct sp_apps;
 struct sp_applog;
+struct sp_bases;
 struct sp_config;
 struct sp_gpu_slots;
 struct sp_instance;
@@ -39,6 +40,7 @@ struct sp_instance_plan {
     const char *app_file;
     const char *snapshot;                 /* hash */
     const char *host;                     /* for SPACE_HOST */
+    const char *base;                     /* the card's word; borrowed for the start */
     const struct sp_resources *resources; /* borrowed for the start */
 };
 
@@ -49,6 +51,7 @@ struct sp_instances {
     struct sp_launcher *launcher;
     struct sp_apps *apps;
     struct sp_gpu_slots *gpus; /* set after the init; not NULL */
+    struct sp_bases *bases;    /* the same */
     uint64_t last_id;    /* ids of sandboxes and workers: never reused while the launcher lives */
     struct sp_list *all; /* private to instance*.c, like the next */
     struct sp_zygote_refusals *refusals;
@@ -84,6 +87,8 @@ void sp_instance_stop(struct sp_instance *instance, uint64_t drain_ms);
 const char *sp_instance_snapshot(const struct sp_instance *instance);
 /* Some instance, perhaps one on its way out, has this snapshot's files before its eyes. */
 bool sp_instances_use(const struct sp_instances *all, const char *snapshot);
+/* The same of a base's files, by digest. */
+bool sp_instances_use_base(const struct sp_instances *all, const char *digest);
 uint64_t sp_instance_start_ms(const struct sp_instance *instance); /* from start to READY */
 uint64_t sp_instance_sandbox(const struct sp_instance *instance);
 /* Wall clock; 0 = it is not frozen. */

@@ -231,6 +231,7 @@ static bool start_next(struct sp_space *space)
         .app_file = version->card.app_file,
         .snapshot = version->snapshot,
         .host = "localhost",
+        .base = version->card.base,
         .resources = &space->resources,
     };
 

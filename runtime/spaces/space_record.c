@@ -10,11 +10,11 @@
 
 static json_t *card_to_json(const struct sp_card *card)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "title", card->title,
-                     "emoji", card->emoji, "colorFrom", card->color_from, "colorTo", card->color_to,
-                     "sdk", card->sdk, "app_file", card->app_file, "license", card->license,
-                     "short_description", card->short_description, "gradio", card->engine,
-                     "python_version", card->python_version);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "title",
+                     card->title, "emoji", card->emoji, "colorFrom", card->color_from, "colorTo",
+                     card->color_to, "sdk", card->sdk, "app_file", card->app_file, "license",
+                     card->license, "short_description", card->short_description, "gradio",
+                     card->engine, "python_version", card->python_version, "base", card->base);
 }
 
 static json_t *version_to_json(const struct sp_version *version)
@@ -71,7 +71,8 @@ static bool card_from_json(const json_t *obj, struct sp_card *ret)
            COPY(obj, "sdk", ret->sdk) && COPY(obj, "app_file", ret->app_file) &&
            COPY(obj, "license", ret->license) &&
            COPY(obj, "short_description", ret->short_description) &&
-           COPY(obj, "gradio", ret->engine) && COPY(obj, "python_version", ret->python_version);
+           COPY(obj, "gradio", ret->engine) && COPY(obj, "python_version", ret->python_version) &&
+           COPY(obj, "base", ret->base);
 }
 
 static bool get_time(const json_t *obj, const char *key, int64_t *ret)

@@ -84,6 +84,10 @@ void sp_spaces_set_resources(struct sp_space *space, const struct sp_resources *
 /* `done` comes when it is stored; instances and files go after it. `space` is NULL then. */
 void sp_spaces_delete(struct sp_space *space, sp_spaces_fn *done, void *arg);
 
+/* Who needs the base: "owner/name" of one Space, or "". */
+void sp_spaces_base_used_by(const struct sp_spaces *all, const char *name, const char *digest,
+                            char *ret, size_t size);
+
 /* For space.c: writes the record as it is now; failures are logged. */
 void sp_spaces_save(struct sp_space *space);
 /*

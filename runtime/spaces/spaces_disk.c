@@ -66,6 +66,21 @@ void sp_spaces_unpin(struct sp_spaces *all, const char *snapshot)
     sp_spaces_drop_snapshot(all, snapshot);
 }
 
+void sp_spaces_base_used_by(const struct sp_spaces *all, const char *name, const char *digest,
+                            char *ret, size_t size)
+{
+    ret[0] = '\0';
+    SP_LIST_EACH (space, &all->list, struct sp_space, node) {
+        if (strcmp(space->current.card.base, name) != 0 &&
+            strcmp(space->candidate.card.base, name) != 0)
+            continue;
+        (void)snprintf(ret, size, "%s/%s", space->owner, space->name);
+        return;
+    }
+    if (sp_instances_use_base(&all->instances, digest))
+        (void)snprintf(ret, size, "a Space that runs in it");
+}
+
 int sp_spaces_make_folders(uint64_t id, struct sp_error *err)
 {
     char path[64];

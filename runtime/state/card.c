@@ -47,6 +47,7 @@ static const struct field {
     FIELD("license", TEXT, license, "a short text"),
     FIELD("short_description", TEXT, short_description, "a short text"),
     FIELD("gradio", ENGINE, engine, "builtin or pip"),
+    FIELD("base", WORD, base, "a base's name such as debian-12"),
     FIELD("python_version", VERSION, python_version, "a version such as 3.11"),
 #undef FIELD
 };

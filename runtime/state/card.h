@@ -22,6 +22,7 @@ struct sp_card {
     char short_description[256];
     char engine[16]; /* the "gradio:" key: "builtin", "pip" or "" */
     char python_version[16];
+    char base[64]; /* the base it runs in; "" = the operator's */
 };
 
 /* `readme` may be empty: a Space without a card gets the defaults. At most 64 KiB of front matter.
