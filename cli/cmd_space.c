@@ -91,6 +91,16 @@ int sp_cli_cmd_delete(struct sp_cli *cli, struct sp_error *err)
     return r;
 }
 
+/* What the copy lacks. */
+static void print_secrets(const char *copy, const json_t *secrets)
+{
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach (secrets, i, name)
+        printf("it needs a secret: spaces secret set %s %s\n", copy, json_string_value(name));
+}
+
 int sp_cli_cmd_duplicate(struct sp_cli *cli, struct sp_error *err)
 {
     SP_CLI_AUTO_REPLY struct sp_cli_reply reply = {0};
@@ -106,6 +116,8 @@ int sp_cli_cmd_duplicate(struct sp_cli *cli, struct sp_error *err)
         return r;
     if (!cli->json)
         printf("%s is a copy of %s: %s\n", copy, cli->args.pos[0], sp_cli_str(reply.json, "url"));
+    if (!cli->json)
+        print_secrets(copy, json_object_get(reply.json, "secrets"));
     if (sp_cli_opt(&cli->args, "wait")) {
         (void)fflush(stdout);
         r = sp_cli_wait_running(cli, copy, 0, err);

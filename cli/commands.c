@@ -109,6 +109,20 @@ const struct sp_cli_command sp_cli_commands[] = {
     {"sleep", "OWNER/NAME [SECONDS|never]",
      "show or choose after how long without a visitor the Space is held still",
      "It keeps its memory and wakes with the next visit.", true, sp_cli_cmd_sleep, NULL},
+    {"variable set", "OWNER/NAME NAME VALUE", "set a variable of the app's environment",
+     "A Space that runs starts anew.", true, sp_cli_cmd_variable_set, NULL},
+    {"variable list", "OWNER/NAME", "list the variables", NULL, true, sp_cli_cmd_variable_list,
+     NULL},
+    {"variable rm", "OWNER/NAME NAME", "remove a variable", "A Space that runs starts anew.", false,
+     sp_cli_cmd_variable_rm, NULL},
+    {"secret set", "OWNER/NAME NAME", "set a secret of the app's environment",
+     "The value is read from standard input: arguments can be seen by other users. It is stored "
+     "encrypted and never shown again. A Space that runs starts anew.",
+     true, sp_cli_cmd_secret_set, NULL},
+    {"secret list", "OWNER/NAME", "list the names of the secrets", NULL, true,
+     sp_cli_cmd_secret_list, NULL},
+    {"secret rm", "OWNER/NAME NAME", "remove a secret", "A Space that runs starts anew.", false,
+     sp_cli_cmd_secret_rm, NULL},
     {"base create", "NAME DEBIAN", "make a base of Debian packages: debian:12 or debian:13",
      "A base is a root file system that Spaces run in instead of the host's own. A card chooses "
      "one "

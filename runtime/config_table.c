@@ -298,6 +298,9 @@ const struct sp_config_row sp_config_rows[] = {
     {"space.nofile", SP_CONFIG_INT, "1024", 32, 1048576, NULL, NULL,
      "Open files of one process in a Space", NULL,
      "test_what_an_app_uses_ends_at_the_settings_of_spaces"},
+    {"space.env", SP_CONFIG_SIZE, "8k", 64, 12 * KIB, NULL, NULL,
+     "Variables and secrets of one Space together", NULL,
+     "test_variables_and_secrets_end_at_the_limit"},
     {"space.flavors", SP_CONFIG_STR, "", ANY_TEXT, NULL, NULL,
      "Hardware that a Space may ask for beside cpu-basic, such as: cpu-small cpu=500 memory=1G; "
      "cpu-upgrade cpu=8000 memory=32G. Keys: cpu, memory, layer, shm, pids, gpus, gpu, gpu_memory; "

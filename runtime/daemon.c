@@ -22,6 +22,7 @@
 #include "runtime/spaces/launcher.h"
 #include "runtime/metrics.h"
 #include "runtime/notify.h"
+#include "runtime/state/secrets.h"
 #include "runtime/state/store.h"
 
 #define ADMIN            "admin"
@@ -194,6 +195,7 @@ static void start_apps(struct sp_daemon *daemon)
                       daemon->apps);
     daemon->spaces.instances.gpus = sp_gpu_slots_new();
     daemon->spaces.instances.bases = daemon->bases;
+    daemon->spaces.instances.secrets = daemon->secrets;
     sp_launch_msg_init(&hello, SP_LAUNCH_HELLO);
     sp_launcher_call(daemon->launcher, &hello, NULL, 0, on_hello, daemon);
 }
@@ -292,6 +294,10 @@ static void start_store(struct sp_daemon *daemon)
 {
     struct sp_error err = {0};
 
+    if (sp_secrets_open(&daemon->secrets, &err) < 0) {
+        give_up(daemon, "secrets", &err);
+        return;
+    }
     if (sp_store_open(daemon->loop, ".", &daemon->store, &err) < 0) {
         give_up(daemon, "store", &err);
         return;
@@ -510,6 +516,7 @@ int sp_daemon_run_consume(struct sp_daemon *daemon)
     sp_server_free(daemon->server); /* late answers of the store and the pool look for clients */
     sp_metrics_free(daemon->metrics);
     sp_bases_free(daemon->bases);
+    sp_secrets_free(daemon->secrets);
     free(daemon->doctor);
     free(daemon);
     return exit_code;

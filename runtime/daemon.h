@@ -27,6 +27,7 @@ struct sp_config;
 struct sp_error;
 struct sp_launcher;
 struct sp_metrics;
+struct sp_secrets;
 struct sp_store;
 
 struct sp_daemon {
@@ -40,6 +41,7 @@ struct sp_daemon {
     struct sp_server *server;
     struct sp_spaces spaces;
     struct sp_bases *bases;
+    struct sp_secrets *secrets; /* the key of the state folder */
     struct sp_launch_host host; /* what the launcher can isolate */
     char *doctor;               /* JSON list of sandbox/launcher/doctor.c */
     struct sp_metrics *metrics;

@@ -21,7 +21,7 @@ struct sp_error;
 
 #define SP_LAUNCH_MAGIC    0x53504c31u /* "SPL1" */
 #define SP_LAUNCH_HASH_LEN 64          /* hex digits of a snapshot's SHA-256 */
-#define SP_LAUNCH_ARGS_MAX 4096
+#define SP_LAUNCH_ARGS_MAX 16384
 
 enum sp_launch_kind {
     /* daemon -> launcher */

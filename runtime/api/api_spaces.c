@@ -16,6 +16,7 @@
 #include "runtime/daemon.h"
 #include "runtime/api/gate.h"
 #include "runtime/api/later.h"
+#include "runtime/spaces/space_env.h"
 
 #define LIST_MAX     100
 #define FAILURE_TAIL 12 /* log lines that go with a failure */
@@ -315,9 +316,25 @@ void sp_api_repo_delete(struct sp_exchange *ex)
 
 /* --- duplicate -------------------------------------------------------------------------------- */
 
+struct duplicate {
+    struct sp_later *later;
+    json_t *secrets; /* names that the copy has to be given */
+};
+
+static struct duplicate *duplicate_new(struct sp_exchange *ex, const struct sp_space *source)
+{
+    struct duplicate *duplicate = sp_new0(struct duplicate);
+
+    duplicate->later = sp_later_new(ex);
+    duplicate->secrets = sp_space_env_secrets(source->env);
+    return duplicate;
+}
+
 static void reply_duplicated(void *arg, const struct sp_error *err, struct sp_space *space)
 {
-    struct sp_exchange *ex = sp_later_take(arg);
+    SP_AUTO_FREE struct duplicate *duplicate = arg;
+    SP_AUTO_JSON json_t *secrets = duplicate->secrets;
+    struct sp_exchange *ex = sp_later_take(duplicate->later);
     SP_AUTO_FREE char *id = NULL;
     SP_AUTO_FREE char *url = NULL;
 
@@ -333,7 +350,7 @@ static void reply_duplicated(void *arg, const struct sp_error *err, struct sp_sp
     }
     id = sp_asprintf("%s/%s", space->owner, space->name);
     url = sp_asprintf("%s/spaces/%s", sp_exchange_base_url(ex), id);
-    sp_reply_json(ex, 202, json_pack("{s:s, s:s}", "id", id, "url", url));
+    sp_reply_json(ex, 202, json_pack("{s:s, s:s, s:O}", "id", id, "url", url, "secrets", secrets));
 }
 
 /* "me/copy" into its parts; a bare name belongs to the asker. */
@@ -363,7 +380,7 @@ static void reply_taken(struct sp_exchange *ex, const char *owner, const char *n
 
 void sp_api_space_duplicate(struct sp_exchange *ex)
 {
-    SP_AUTO_JSON json_t *body = NULL;
+    SP_AUTO_JSON json_t *body = NULL, *env = NULL;
     struct sp_space *source = sp_gate_space(ex);
     const struct sp_version *version = sp_space_version(source);
     const struct sp_user *user = sp_gate_user(ex);
@@ -397,6 +414,7 @@ void sp_api_space_duplicate(struct sp_exchange *ex)
         reply_taken(ex, owner, name);
         return;
     }
+    env = sp_space_env_public(source->env);
     sp_spaces_deploy(&sp_daemon_of(ex)->spaces,
                      &(struct sp_deploy){.owner = owner,
                                          .name = name,
@@ -404,7 +422,8 @@ void sp_api_space_duplicate(struct sp_exchange *ex)
                                          .card = &version->card,
                                          .is_private = is_private,
                                          .origin = origin,
+                                         .env = env,
                                          .must_be_new = true,
                                          .unlimited = user->is_admin},
-                     reply_duplicated, sp_later_new(ex));
+                     reply_duplicated, duplicate_new(ex, source));
 }

@@ -37,6 +37,10 @@ sp_handler_fn sp_api_base_list, sp_api_base_show, sp_api_base_make, sp_api_base_
 /* Adds base to the runtime document. */
 void sp_space_base_to_json(struct sp_exchange *ex, const struct sp_space *space, json_t *doc);
 
+/* api_env.c */
+sp_handler_fn sp_api_space_variables, sp_api_space_variable_set, sp_api_space_variable_delete,
+    sp_api_space_secrets, sp_api_space_secret_set, sp_api_space_secret_delete;
+
 /* api_deploy.c */
 sp_handler_fn sp_api_space_deploy;
 

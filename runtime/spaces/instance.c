@@ -156,6 +156,7 @@ struct sp_instance *sp_instance_start(struct sp_instances *all, const struct sp_
         .app_file = sp_strdup(plan->app_file),
         .snapshot = sp_strdup(plan->snapshot),
         .host = sp_strdup(plan->host),
+        .env = json_incref(plan->env),
     };
     instance->sandbox = ++all->last_id;
     instance->worker = ++all->last_id;

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
 #include <uv.h>
 
 #include "runtime/state/snapshot.h"
@@ -30,6 +31,7 @@ struct sp_gpu_slots;
 struct sp_instance;
 struct sp_launcher;
 struct sp_resources;
+struct sp_secrets;
 struct sp_zygote_refusals;
 
 /* What an instance is made from. Strings are copied. */
@@ -42,6 +44,7 @@ struct sp_instance_plan {
     const char *host;                     /* for SPACE_HOST */
     const char *base;                     /* the card's word; borrowed for the start */
     const struct sp_resources *resources; /* borrowed for the start */
+    json_t *env;                          /* variables and secrets, or NULL */
 };
 
 /* The rest of the daemon, as instances see it. */
@@ -50,8 +53,9 @@ struct sp_instances {
     const struct sp_config *config;
     struct sp_launcher *launcher;
     struct sp_apps *apps;
-    struct sp_gpu_slots *gpus; /* set after the init; not NULL */
-    struct sp_bases *bases;    /* the same */
+    struct sp_gpu_slots *gpus;        /* set after the init; not NULL */
+    struct sp_bases *bases;           /* the same */
+    const struct sp_secrets *secrets; /* the same */
     uint64_t last_id;    /* ids of sandboxes and workers: never reused while the launcher lives */
     struct sp_list *all; /* private to instance*.c, like the next */
     struct sp_zygote_refusals *refusals;

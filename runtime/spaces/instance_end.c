@@ -26,6 +26,7 @@ static void on_timer_closed(uv_handle_t *handle)
     free((char *)instance->plan.app_file);
     free((char *)instance->plan.snapshot);
     free((char *)instance->plan.host);
+    json_decref(instance->plan.env);
     free(instance);
 }
 

@@ -124,6 +124,14 @@ static void on_worker_started(void *arg, const struct sp_error *err,
     }
 }
 
+static void close_channels(int socks[2], int pipes[2])
+{
+    for (int i = 0; i < 2; i++) {
+        sp_auto_fd(&socks[i]);
+        sp_auto_fd(&pipes[i]);
+    }
+}
+
 void sp_instance_start_worker(struct sp_instance *instance)
 {
     const char *argv[] = {"/usr/bin/python3", "/opt/spacekit/worker.py", NULL};
@@ -140,7 +148,12 @@ void sp_instance_start_worker(struct sp_instance *instance)
     sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_START);
     msg.sandbox = instance->sandbox;
     msg.worker = instance->worker;
-    sp_worker_words_pack(instance->all->config, &instance->plan, instance->network, argv, &msg);
+    if (sp_worker_words_pack(instance->all->config, instance->all->secrets, &instance->plan,
+                             instance->network, argv, &msg, &err) < 0) {
+        close_channels(socks, pipes);
+        sp_instance_fail(instance, SP_STAGE_CONFIG_ERROR, err.msg);
+        return;
+    }
     instance->is_fork = instance->zygote.state == SP_ZYGOTE_READY;
     msg.worker_start.how = instance->is_fork ? SP_LAUNCH_FORK : SP_LAUNCH_EXEC;
 
@@ -180,7 +193,9 @@ static bool start_zygote(struct sp_instance *instance)
     sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_START);
     msg.sandbox = instance->sandbox;
     msg.worker = ++instance->all->last_id;
-    sp_worker_words_pack(instance->all->config, &instance->plan, instance->network, argv, &msg);
+    if (sp_worker_words_pack(instance->all->config, instance->all->secrets, &instance->plan,
+                             instance->network, argv, &msg, NULL) < 0)
+        return false; /* the worker says why */
     pending = sp_instance_pending_new(instance);
     if (sp_space_zygote_start(&instance->zygote, instance->all->launcher, instance->log, &msg,
                               on_zygote_answered, pending))

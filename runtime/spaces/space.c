@@ -233,6 +233,7 @@ static bool start_next(struct sp_space *space)
         .host = "localhost",
         .base = version->card.base,
         .resources = &space->resources,
+        .env = space->env,
     };
 
     if (!version_is_set(version))

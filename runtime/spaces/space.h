@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/list.h"
 #include "runtime/state/card.h"
 #include "runtime/spaces/instance.h"
@@ -53,6 +55,7 @@ struct sp_space {
     struct sp_version candidate;
     struct sp_failure failure;
     struct sp_resources resources;
+    json_t *env; /* variables and secrets (space_env.h); NULL = none. The live Space's is its own */
 
     /* --- of this life of the daemon --- */
     struct sp_spaces *all;

@@ -37,12 +37,12 @@ static json_t *failure_to_json(const struct sp_failure *failure)
 char *sp_space_to_record(const struct sp_space *space, size_t *ret_len)
 {
     SP_AUTO_JSON json_t *doc = json_pack(
-        "{s:i, s:s, s:s, s:b, s:b, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "v", 1, "owner",
+        "{s:i, s:s, s:s, s:b, s:b, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:O*}", "v", 1, "owner",
         space->owner, "name", space->name, "private", space->is_private, "paused", space->paused,
         "created_ms", (json_int_t)space->created_ms, "modified_ms", (json_int_t)space->modified_ms,
         "origin", space->origin, "current", version_to_json(&space->current), "candidate",
         version_to_json(&space->candidate), "failure", failure_to_json(&space->failure),
-        "resources", sp_resources_to_record(&space->resources));
+        "resources", sp_resources_to_record(&space->resources), "env", space->env);
     char *text = json_dumps(doc, JSON_COMPACT);
 
     if (!text)
@@ -125,5 +125,7 @@ int sp_space_from_record(const char *json, size_t len, struct sp_space *ret, str
         !sp_resources_from_record(json_object_get(doc, "resources"), &ret->resources))
         return sp_error_set(err, SP_ERR_INTERNAL, 0,
                             "a stored Space has a field that cannot be read");
+    if (json_is_object(json_object_get(doc, "env")))
+        ret->env = json_incref(json_object_get(doc, "env"));
     return 0;
 }

@@ -81,6 +81,7 @@ static int take_up(struct sp_spaces *all, const struct sp_store_kv *kv, struct s
     if (r == 0)
         r = sp_spaces_make_folders(space->id, err);
     if (r < 0) {
+        json_decref(space->env);
         free(space);
         return sp_error_wrap(err, "load Space '%s'", kv->key);
     }
@@ -144,6 +145,7 @@ void sp_spaces_start(struct sp_spaces *all)
 
 static void on_deleted(struct sp_space *space)
 {
+    json_decref(space->env);
     free(space);
 }
 
@@ -209,6 +211,7 @@ static void count_down(void)
 
 static void on_space_freed(struct sp_space *space)
 {
+    json_decref(space->env);
     free(space);
     count_down();
 }

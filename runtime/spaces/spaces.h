@@ -71,6 +71,7 @@ struct sp_deploy {
     const struct sp_card *card;
     bool is_private;
     const char *origin; /* "a/b" for a duplicate, else NULL */
+    json_t *env;        /* of a new Space: its variables (borrowed), or NULL */
     bool must_be_new;   /* SP_ERR_CONFLICT when the name is taken */
     bool unlimited;     /* spaces.max_per_user does not count: an admin asks */
 };
@@ -81,6 +82,8 @@ void sp_spaces_set_paused(struct sp_space *space, bool paused, sp_spaces_fn *don
 /* A running Space starts anew when they differ; without storage its /data is deleted. */
 void sp_spaces_set_resources(struct sp_space *space, const struct sp_resources *resources,
                              sp_spaces_fn *done, void *arg);
+/* A running Space starts anew with it. `next` is borrowed. */
+void sp_spaces_set_env(struct sp_space *space, json_t *next, sp_spaces_fn *done, void *arg);
 /* `done` comes when it is stored; instances and files go after it. `space` is NULL then. */
 void sp_spaces_delete(struct sp_space *space, sp_spaces_fn *done, void *arg);
 

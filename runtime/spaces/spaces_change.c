@@ -86,6 +86,8 @@ struct change {
     bool set_paused, paused;
     bool set_resources;
     struct sp_resources resources;
+    bool set_env;
+    json_t *env; /* a reference */
     bool remove;
     sp_spaces_fn *done;
     void *arg;
@@ -131,6 +133,11 @@ static void apply(struct change *change, struct sp_space *space)
         space->is_private = change->is_private;
         sp_space_access(space);
     }
+    if (change->set_env) {
+        json_decref(space->env);
+        space->env = SP_TAKE(change->env);
+        sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
+    }
     if (change->set_resources)
         apply_resources(space, &change->resources);
     if (change->set_paused) {
@@ -164,7 +171,10 @@ static void on_changed(void *arg, const struct sp_error *err, bool succeeded, ui
     if (err || !space) {
         if (change.fresh)
             sp_spaces_remove_folders(change.fresh->id);
+        if (change.fresh)
+            json_decref(change.fresh->env);
         free(change.fresh);
+        json_decref(change.env);
         change.done(change.arg, err, NULL);
         sp_spaces_unpin(change.all, change.pinned);
         return;
@@ -199,6 +209,7 @@ static bool begin(struct change *change, struct sp_space *space)
                        space->name);
     change->done(change->arg, &err, NULL);
     sp_spaces_unpin(change->all, change->pinned);
+    json_decref(change->env);
     free(change);
     return false;
 }
@@ -243,6 +254,7 @@ static struct sp_space *make_space(const struct sp_deploy *deploy)
     (void)snprintf(space->origin, sizeof(space->origin), "%s",
                    deploy->origin ? deploy->origin : "");
     space->candidate = make_version(deploy, 1);
+    space->env = json_incref(deploy->env);
     return space;
 }
 
@@ -390,6 +402,22 @@ void sp_spaces_set_resources(struct sp_space *space, const struct sp_resources *
                               .done = done,
                               .arg = arg};
     next.resources = *resources;
+    if (begin(change, space))
+        store_record(change, &next);
+}
+
+void sp_spaces_set_env(struct sp_space *space, json_t *next_env, sp_spaces_fn *done, void *arg)
+{
+    struct change *change = sp_new0(struct change);
+    struct sp_space next = *space;
+
+    *change = (struct change){.all = space->all,
+                              .id = space->id,
+                              .set_env = true,
+                              .env = json_incref(next_env),
+                              .done = done,
+                              .arg = arg};
+    next.env = next_env;
     if (begin(change, space))
         store_record(change, &next);
 }

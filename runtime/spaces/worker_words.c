@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,9 +11,41 @@
 #include "base/mem.h"
 #include "runtime/spaces/instance.h"
 #include "runtime/spaces/resources.h"
+#include "runtime/spaces/space_env.h"
 
-void sp_worker_words_pack(const struct sp_config *config, const struct sp_instance_plan *plan,
-                          uint32_t network, const char *const *argv, struct sp_launch_msg *msg)
+#define ENV_MAX 250 /* the launcher takes 256 */
+
+/* Whether a list has the name of `pair`, "NAME=value", already. */
+static bool has_name(const char *const *list, const char *pair)
+{
+    size_t len = strcspn(pair, "=") + 1;
+
+    for (; *list; list++)
+        if (strncmp(*list, pair, len) == 0)
+            return true;
+    return false;
+}
+
+static int join(char **own, const char *const *ours, const char *env[ENV_MAX + 1],
+                struct sp_error *err)
+{
+    size_t n = 0;
+
+    for (char **at = own; *at && n < ENV_MAX; at++)
+        env[n++] = *at;
+    env[n] = NULL;
+    for (; *ours && n < ENV_MAX; ours++) {
+        if (has_name(env, *ours))
+            continue;
+        env[n++] = *ours;
+        env[n] = NULL;
+    }
+    return *ours ? sp_error_set(err, SP_ERR_LIMIT, 0, "the app has over %d variables", ENV_MAX) : 0;
+}
+
+int sp_worker_words_pack(const struct sp_config *config, const struct sp_secrets *secrets,
+                         const struct sp_instance_plan *plan, uint32_t network,
+                         const char *const *argv, struct sp_launch_msg *msg, struct sp_error *err)
 {
     SP_AUTO_FREE char *id = sp_asprintf("SPACE_ID=%s/%s", plan->owner, plan->name);
     SP_AUTO_FREE char *author = sp_asprintf("SPACE_AUTHOR_NAME=%s", plan->owner);
@@ -19,7 +53,7 @@ void sp_worker_words_pack(const struct sp_config *config, const struct sp_instan
     SP_AUTO_FREE char *host = sp_asprintf("SPACE_HOST=%s", plan->host);
     SP_AUTO_FREE char *http = sp_resources_proxy(config, network, "http_proxy");
     SP_AUTO_FREE char *https = sp_resources_proxy(config, network, "https_proxy");
-    const char *env[] = {
+    const char *const ours[] = {
         "SPACEKIT_FD=3",
         "SYSTEM=spaces",
         "HOME=/home/user",
@@ -37,8 +71,17 @@ void sp_worker_words_pack(const struct sp_config *config, const struct sp_instan
         "no_proxy=localhost,127.0.0.1",
         NULL,
     };
+    const char *env[ENV_MAX + 1];
+    char **own = NULL;
+    int r = sp_space_env_open(plan->env, secrets, plan->space, &own, err);
 
-    (void)sp_launch_pack_args(msg, argv, env, NULL); /* names are bounded: it fits */
+    if (r < 0)
+        return r;
+    r = join(own, ours, env, err);
+    if (r == 0)
+        r = sp_launch_pack_args(msg, argv, env, err);
+    sp_space_env_erase(own);
+    return r;
 }
 
 int sp_worker_channels_open(int socks[2], int pipes[2], struct sp_error *err)

@@ -16,7 +16,7 @@ from .preload import preload
 
 CONTROL = 3
 ORDER = "=QIIII"
-ORDER_TEXT = 4096
+ORDER_TEXT = 16384
 PR_SET_CHILD_SUBREAPER = 36
 GONE = 3  # exit status: there is nobody to wait for any more
 
