@@ -341,14 +341,25 @@ static int unpack_image(json_t **ret, struct sp_error *err)
 /* skopeo brings every kind of image into one layout, each blob checked against its digest. */
 static int import_image(json_t **ret, struct sp_error *err)
 {
-    const char *colon = strchr(job.source, ':'), *at = strstr(job.source, "@sha256:");
-    bool is_registry = at != NULL, is_file = !is_registry && colon;
+    struct sp_slice source = sp_slice_str(job.source);
+    bool is_file = sp_slice_starts(source, "oci:") || sp_slice_starts(source, "docker-archive:");
+    bool is_registry = !is_file && strstr(job.source, "@sha256:");
+    /* This machine's own registry may speak plain HTTP: what it sends must fit the digest anyway.
+     */
+    bool is_loopback =
+        sp_slice_starts(source, "127.0.0.1:") || sp_slice_starts(source, "localhost:");
     SP_AUTO_FREE char *from =
         is_registry ? sp_asprintf("docker://%s", job.source) : sp_strdup(job.source);
     SP_AUTO_FREE char *to = sp_asprintf("oci:%s:image", job.layout);
     SP_AUTO_FREE char *tmp = sp_asprintf("--tmpdir=%s", job.work);
-    SP_AUTO_FREE char *path = is_file ? sp_strdup(colon + 1) : sp_strdup("/nonexistent");
-    const char *argv[] = {"skopeo", "--insecure-policy", tmp, "copy", "--quiet", from, to, NULL};
+    SP_AUTO_FREE char *path =
+        is_file ? sp_strdup(strchr(job.source, ':') + 1) : sp_strdup("/nonexistent");
+    const char *argv[] = {
+        "skopeo",  "--insecure-policy",
+        tmp,       "copy",
+        "--quiet", is_loopback ? "--src-tls-verify=false" : "--src-tls-verify=true",
+        from,      to,
+        NULL};
     const struct sp_confine_rule rules[MORE_RULES] = {{path, SP_CONFINE_READ},
                                                       {job.work, SP_CONFINE_WRITE}};
     int r;
@@ -358,6 +369,9 @@ static int import_image(json_t **ret, struct sp_error *err)
     if (is_file && access(path, R_OK) < 0)
         return sp_error_set(err, SP_ERR_NOT_FOUND, -errno, "read '%.300s' as the daemon's user",
                             path);
+    if (!is_file && !is_registry)
+        return sp_error_set(err, SP_ERR_INVALID, 0, "'%.200s' is no image with a digest",
+                            job.source);
     say("step", "fetching the image");
     r = run_program(argv, rules, is_registry, err);
     return r == 0 ? unpack_image(ret, err) : r;
@@ -386,6 +400,51 @@ static void remove_of_apt(int root)
     (void)sp_mkdir_p(root, "var/lib/apt/lists/partial", 0755, NULL);
     (void)sp_mkdir_p(root, "var/cache/apt/archives/partial", 0755, NULL);
     (void)sp_mkdir_p(root, "var/log", 0755, NULL);
+}
+
+/*
+ * Under fakechroot the programs of the base run on the host's C library, which knows older ones
+ * only. Nothing is said of hosts that are not Debian: they find out.
+ */
+static int check_host(const char *number, struct sp_error *err)
+{
+    SP_AUTO_FREE char *text = NULL;
+    struct sp_slice rest, line;
+    uint64_t here = 0, wanted = 0;
+    bool is_debian = false;
+    size_t len;
+
+    if (sp_file_read(AT_FDCWD, "/usr/lib/os-release", 65536, &text, &len, NULL) < 0)
+        return 0;
+    rest = sp_slice(text, len);
+    while (sp_slice_split(&rest, '\n', &line)) {
+        is_debian |= sp_slice_eq_str(line, "ID=debian");
+        if (sp_slice_starts(line, "VERSION_ID=\"") && line.len > 13)
+            (void)sp_parse_u64(sp_slice(line.ptr + 12, line.len - 13), 999, &here);
+    }
+    (void)sp_parse_u64(sp_slice_str(number), 999, &wanted);
+    if (!is_debian || !here || wanted <= here)
+        return 0;
+    return sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
+                        "debian:%s cannot be made on Debian %u, whose C library is older than its "
+                        "programs need: make it on Debian %s, or import an image of it",
+                        number, (unsigned)here, number);
+}
+
+/* The last line of debootstrap's log, which goes with the rest. */
+static void put_reason(struct sp_error *err)
+{
+    SP_AUTO_FREE char *path = sp_asprintf("%s/debootstrap/debootstrap.log", job.root), *text = NULL;
+    const char *last;
+    size_t len;
+
+    if (sp_file_read(AT_FDCWD, path, 4u << 20, &text, &len, NULL) < 0)
+        return;
+    while (len && text[len - 1] == '\n')
+        text[--len] = '\0';
+    last = strrchr(text, '\n');
+    (void)sp_error_set(err, SP_ERR_UNAVAILABLE, 0, "debootstrap failed: %.400s",
+                       last ? last + 1 : text);
 }
 
 /* debootstrap's own list for its variant is a whole system with an init; this is enough for apps.
@@ -452,11 +511,15 @@ static int bootstrap(json_t **ret, struct sp_error *err)
 
     if (!name)
         return sp_error_set(err, SP_ERR_INVALID, 0, "there is debian:12 and debian:13");
-    r = write_script(script, name, err);
+    r = check_host(job.source + strlen("debian:"), err);
+    if (r == 0)
+        r = write_script(script, name, err);
     if (r < 0)
         return r;
     say("step", "debootstrap begins");
     r = run_program(argv, rules, true, err);
+    if (r < 0 && !is_ended && err->kind == SP_ERR_INVALID)
+        put_reason(err);
     root = open(job.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r == 0 && root < 0)
         r = sp_error_set(err, SP_ERR_INTERNAL, -errno, "open '%s'", job.root);

@@ -76,7 +76,7 @@ help:
 	@echo "make fuzz        F=ws TIME=30: fuzz one parser, or each in turn"
 	@echo "make guest-test  Debian 12 and 13 with systemd, emulated (G=trixie picks, T=text, WRITE=1: docs/guest.md)"
 	@echo "make gpu-test    a lease of a real NVIDIA GPU (root); where there is none it says so, with status 77"
-	@echo "make base-test   bases of Debian 12 and 13 from a real mirror, and an app in each (root; downloads)"
+	@echo "make base-test   a base of Debian 12 from a real mirror (B=debian:13 on Debian 13), and an app in it (root; downloads)"
 	@echo "make bench       speed and memory beside named peers, as ratios (B=get picks)"
 	@echo "make bench-docs  the same, written to docs/benchmarks.md"
 	@echo "make soak        starts, Spaces, kills and bad neighbours at length, written to docs/soak.md (root)"

@@ -3,6 +3,7 @@
 It runs as an ordinary user, as spacesd starts it. The numbers are those of the attack list in docs/escape.md.
 """
 
+import http.server
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -134,6 +136,70 @@ class Taken(Case):
         word, text = self.make("docker-archive:" + archive)
         self.assertEqual(word, "done", text)
         self.assertEqual(os.listdir(self.into + "/root/etc"), ["a"])
+
+
+class Registry(http.server.BaseHTTPRequestHandler):
+    """As much of a registry as a pull by digest needs; plain HTTP on loopback."""
+
+    def do_GET(self):
+        digest = self.path.rsplit("sha256:", 1)[-1]
+        path = os.path.join(self.server.layout, "blobs", "sha256", digest)
+        if self.path == "/v2/":
+            return self.answer(b"{}", "application/json")
+        if not os.path.exists(path):
+            return self.send_error(404)
+        with open(path, "rb") as file:
+            data = file.read()
+        return self.answer(self.server.changed(data), "application/vnd.oci.image.manifest.v1+json"
+                           if "/manifests/" in self.path else "application/octet-stream")
+
+    do_HEAD = do_GET
+
+    def answer(self, data, kind):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+class Fetched(Case):
+    def pull(self, changed):
+        oci.image(self.image, [oci.layer(*FOLDERS, oci.entry("etc/a", "from a registry"))])
+        with open(self.image + "/index.json", encoding="utf-8") as file:
+            digest = json.load(file)["manifests"][0]["digest"]
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+        server.layout, server.changed = self.image, changed
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            return self.make("127.0.0.1:%d/me/image@%s" % (server.server_port, digest))
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    def test_an_image_of_a_registry_is_taken_by_its_digest(self):
+        word, text = self.pull(lambda data: data)
+        self.assertEqual(word, "done", text)
+        with open(self.into + "/root/etc/a", encoding="utf-8") as file:
+            self.assertEqual(file.read(), "from a registry")
+
+    def test_a_registry_that_sends_something_else_is_refused(self):
+        word, text = self.pull(lambda data: data.replace(b"amd64", b"AMD64") if data[:1] == b"{" else data[:-1] + b"x")
+        self.assertEqual(word, "failed", text)
+
+    def test_an_image_without_a_digest_is_refused(self):
+        self.assertIn("no image with a digest", self.make("127.0.0.1:1/me/image:latest")[1])
+
+
+    def test_a_debian_that_is_newer_than_the_host_is_refused_with_the_reason(self):
+        with open("/usr/lib/os-release", encoding="utf-8") as file:
+            if 'PRETTY_NAME="Debian GNU/Linux 12 ' not in file.read():
+                self.skipTest("needs debian12: only there is one newer that we know")
+        self.assertIn("cannot be made on Debian 12", self.make("debian:13")[1])
 
 
 class Hostile(Case):

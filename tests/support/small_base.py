@@ -35,7 +35,7 @@ def put_python(root):
     shutil.copy2(os.path.realpath("/usr/bin/python3"), root + "/usr/bin/python3")
     shutil.copytree("/" + home, os.path.join(root, home), symlinks=False, ignore_dangling_symlinks=True,
                     ignore=shutil.ignore_patterns(*NOT_NEEDED))
-    for library in libraries("/usr/bin/python3", *glob.glob("/" + home + "/lib-dynload/*.so")):
+    for library in {"/lib/%s-linux-gnu/librt.so.1" % os.uname().machine} | libraries("/usr/bin/python3", *glob.glob("/" + home + "/lib-dynload/*.so")):
         target = root + re.sub(r"^/(lib|lib64)/", r"/usr/\1/", library)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copy2(os.path.realpath(library), target)
