@@ -285,7 +285,11 @@ static void __attribute__((noreturn)) unpack(int root_fd, int layout_fd, int out
     json_t *config = NULL;
 
     limit_child();
+#ifndef __SANITIZE_ADDRESS__ /* whose shadow is above any limit */
     (void)setrlimit(RLIMIT_DATA, &memory);
+#else
+    (void)memory;
+#endif
     if (sp_confine(rules, SP_LEN(rules), false, &err) == 0)
         (void)sp_oci_unpack(&oci, &config, &err);
     answer(out, config, &err);

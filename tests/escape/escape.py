@@ -52,8 +52,16 @@ class Story(Case):
 class Later:
     """A row without a test, and why."""
 
+    says = "not tested"
+
     def __init__(self, number, name, why):
         self.number, self.name, self.why = number, name, why
+
+
+class Elsewhere(Later):
+    """A row whose test is not an attack from inside of a sandbox, and where it is."""
+
+    says = "tested by"
 
 
 def story(number, name, expected, into=None, **more):

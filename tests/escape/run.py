@@ -171,7 +171,7 @@ def write_page(cases, report):
     ]
     for case in cases:
         if isinstance(case, Later):
-            lines.append("| %d | %s | not tested: %s | | |" % (case.number, case.name, case.why))
+            lines.append("| %d | %s | %s: %s | | |" % (case.number, case.name, case.says, case.why))
         else:
             cells = [str(report.seen.get((case, uid), "-")) for uid in (0, 1000)]
             lines.append("| %d | %s | %s | %s | %s |" % (case.number, case.name, case.expected.replace("|", " or "), *cells))
