@@ -23,7 +23,7 @@ struct sp_kin_proc {
     pid_t pid;
     pid_t parent;
     bool is_tagged;
-    bool is_zombie;
+    bool is_zombie; /* all of its threads have ended */
     enum sp_kin kin;
 };
 

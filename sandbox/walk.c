@@ -24,6 +24,14 @@ static bool has_group(struct sp_slice list, gid_t tag)
     return false;
 }
 
+static bool has_number(struct sp_slice line, const char *name, uint64_t *ret)
+{
+    size_t len = strlen(name);
+
+    return sp_slice_starts(line, name) &&
+           sp_parse_u64(sp_slice(line.ptr + len, line.len - len), INT32_MAX, ret);
+}
+
 /* Reads what we need of /proc/PID/status; false when the process has gone meanwhile. */
 static bool read_proc(int proc_fd, const char *name, gid_t tag, struct sp_kin_proc *ret)
 {
@@ -44,9 +52,10 @@ static bool read_proc(int proc_fd, const char *name, gid_t tag, struct sp_kin_pr
     while (sp_slice_split(&rest, '\n', &line)) {
         if (sp_slice_starts(line, "State:\tZ") || sp_slice_starts(line, "State:\tX"))
             ret->is_zombie = true;
-        else if (sp_slice_starts(line, "PPid:\t") &&
-                 sp_parse_u64(sp_slice(line.ptr + 6, line.len - 6), INT32_MAX, &value))
+        else if (has_number(line, "PPid:\t", &value))
             ret->parent = (pid_t)value;
+        else if (has_number(line, "Threads:\t", &value) && value > 1)
+            ret->is_zombie = false; /* only its first thread has ended */
         else if (tag && sp_slice_starts(line, "Groups:\t"))
             ret->is_tagged = has_group(sp_slice(line.ptr + 8, line.len - 8), tag);
     }
