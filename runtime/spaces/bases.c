@@ -237,8 +237,6 @@ static int check_unused(const struct sp_bases *bases, const struct sp_base *base
 {
     char by[200] = "";
 
-    if (base->state != SP_BASE_READY)
-        return 0;
     if (strcmp(sp_config_str(bases->options.config, "base.default"), base->name) == 0)
         (void)snprintf(by, sizeof(by), "the setting base.default");
     else
@@ -254,16 +252,21 @@ void sp_bases_remove(struct sp_bases *bases, const char *name, sp_bases_fn *done
     struct sp_error err = {0};
     struct change *change;
 
-    if (!base)
+    if (!base) {
         (void)sp_error_set(&err, SP_ERR_NOT_FOUND, 0, "there is no base '%.63s'", name);
-    else if (base->state == SP_BASE_MAKING)
-        (void)sp_base_job_end(bases, "its operator has stopped it");
-    else
-        (void)check_unused(bases, base, &err);
-    if (err.kind || base->state != SP_BASE_READY) {
-        if (!err.kind && base->state == SP_BASE_FAILED)
+        done(arg, &err);
+        return;
+    }
+    if (base->state != SP_BASE_READY) {
+        if (base->state == SP_BASE_MAKING)
+            sp_base_job_end(bases, "its operator has stopped it");
+        else
             sp_base_forget(base);
-        done(arg, err.kind ? &err : NULL);
+        done(arg, NULL);
+        return;
+    }
+    if (check_unused(bases, base, &err) < 0) {
+        done(arg, &err);
         return;
     }
     change = sp_new0(struct change);
