@@ -59,6 +59,19 @@ def stranger():
         return None
 """
 
+ENDS = """
+import atexit, signal, sys, weakref
+def note(what):
+    with open("/tmp/ends", "a") as f:
+        f.write("%s %d " % (what, os.getpid()))
+class Thing:
+    pass
+thing = Thing()
+atexit.register(note, "function")
+weakref.finalize(thing, note, "object")
+signal.signal(signal.SIGTERM, lambda *a: sys.exit(5))
+"""
+
 
 def setUpModule():
     if os.geteuid() != 0:
@@ -244,6 +257,39 @@ class Forks(Case):
                 self.l.stop(box, 10000)
             self.assertEqual(b"".join(iter(lambda: os.read(log, 4096), b"")).count(b"told "), 1, stop)
 
+    def test_what_imports_registered_for_the_end_runs_once_at_the_orderly_end_of_each_worker(self):
+        self.files({"counted.py": COUNTED + ENDS})
+        for how in (launch.EXEC, launch.FORK):
+            with self.subTest(how=how):
+                box = self.l.sandbox()
+                zygote = self.zygote(box) if how == launch.FORK else None
+                worker, talk = self.fork(box, how)
+                _, other = self.fork(box, how)
+                self.assertEqual(other.call("os.path.exists('/tmp/ends')"), "False")
+                pid = talk.call("os.getpid()")
+                talk.tell({"type": "shutdown", "grace_ms": 1000})
+                self.assertEqual(self.l.event(launch.WORKER_EXITED, worker=worker).status, 0)
+                expected = "".join("%s %s " % (what, pid) for what in ("object", "function"))
+                self.assertEqual(other.call("open('/tmp/ends').read()"), expected)
+                worker, talk = self.fork(box, how)  # by a handler of TERM
+                pid = talk.call("os.getpid()")
+                self.l.ask(launch.WORKER_STOP, body=b"\x10\x27\0\0", sandbox=box, worker=worker)
+                self.assertEqual(self.l.event(launch.WORKER_EXITED, worker=worker).status, 5)
+                expected += "".join("%s %s " % (what, pid) for what in ("object", "function"))
+                self.assertEqual(other.call("open('/tmp/ends').read()"), expected)
+                if zygote:
+                    self.l.ask(launch.WORKER_STOP, body=b"\xe8\x03\0\0", sandbox=box, worker=zygote)
+                    self.l.event(launch.WORKER_EXITED, worker=zygote)
+                    self.assertEqual(other.call("open('/tmp/ends').read()"), expected)
+
+    def test_a_zygote_that_refuses_leaves_the_end_of_its_imports_to_the_worker(self):
+        self.files({"counted.py": COUNTED + ENDS + "import socket\ns = socket.socket()\n"})
+        box = self.l.sandbox()
+        with self.assertRaisesRegex(RuntimeError, "a socket is open"):
+            self.zygote(box)
+        _, talk = self.fork(box, launch.EXEC)
+        self.assertEqual(talk.call("os.path.exists('/tmp/ends')"), "False")
+
     def test_a_fork_is_stopped_by_term(self):
         box = self.l.sandbox()
         self.zygote(box)
@@ -289,6 +335,7 @@ class Refusals(Case):
                 ("import os\np = os.pipe()", "a pipe is open"),
                 ("import select\ne = select.epoll()", "an event loop"),
                 ("import mmap\nm = mmap.mmap(-1, 4096)", "memory that forks would share"),
+                ("import tempfile\nt = tempfile.TemporaryDirectory()", "a temporary folder is made"),
                 ("import subprocess\np = subprocess.Popen(['sleep', '99'])", "a process is started"),
                 ("import gradio as gr\ngr.Interface(str, 'text', 'text').launch()", "an import has called launch()"),
         ):

@@ -1,5 +1,6 @@
 """Loads the app file as `__main__` and finds the app in it."""
 
+import _signal
 import os
 import sys
 
@@ -46,16 +47,32 @@ def _run_as_main(path, source, app_file):
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except SystemExit as error:
+        if _is_of_a_signal(error):
+            raise
         if Building.launched is None:
             code = 0 if error.code is None else error.code
             raise Failed(
                 "RUNTIME_ERROR", "%s ended (exit %s) before it launched an app" % (app_file, code)
             ) from None
     except BaseException as error:
+        if _is_of_a_signal(error):
+            raise
         print_error(error)
         if Building.launched is None:
             raise Failed("RUNTIME_ERROR", sentence(error, path)) from None
     return module.__dict__
+
+
+def _is_of_a_signal(error):
+    """Raised in a handler of the app's: that ends the process, wherever the file had come to."""
+    handlers = [_signal.getsignal(number) for number in _signal.valid_signals()]
+    codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code in codes:
+            return True
+        at = at.tb_next
+    return False
 
 
 def _find(namespace, app_file):

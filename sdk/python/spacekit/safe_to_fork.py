@@ -25,7 +25,15 @@ def open_files():
 
 def reason_against(before):
     """A sentence, or None. `before` is open_files() from before the imports."""
-    return _threads() or _cuda() or _databases() or _files(before) or _memory() or _rest()
+    return (
+        _threads()
+        or _cuda()
+        or _databases()
+        or _files(before)
+        or _memory()
+        or _folders()
+        or _rest()
+    )
 
 
 def _threads():
@@ -78,6 +86,17 @@ def _memory():
         parts = line.split(None, 5)
         if parts[1].startswith("rw") and parts[1].endswith("s"):
             return "memory that forks would share is mapped by its imports"
+    return None
+
+
+def _folders():
+    """The end of one worker would take it from the others."""
+    tempfile, weakref = sys.modules.get("tempfile"), sys.modules.get("weakref")
+    if tempfile is None or weakref is None:
+        return None
+    for each in list(getattr(weakref.finalize, "_registry", ())):
+        if isinstance((each.peek() or (None,))[0], tempfile.TemporaryDirectory):
+            return "a temporary folder is made by its imports, which goes with the first that ends"
     return None
 
 

@@ -1,5 +1,6 @@
 """The life of a worker: hello, the app, calls, the end. docs/worker-protocol.md is normative."""
 
+import _signal
 import os
 import sys
 from _thread import allocate_lock, start_new_thread
@@ -187,8 +188,15 @@ def attach_value_functions(root):
         )
 
 
+_leaving = allocate_lock()
+
+
 def leave(code):
-    """Ends the process at once, threads or not; what the app registered for its end still runs."""
+    """Ends the process at once, threads or not; what the app registered for its end runs first.
+
+    Once: a second way to the end (the daemon hangs up, a TERM) waits for the first.
+    """
+    _leaving.acquire()
     try:
         if "atexit" in sys.modules:
             sys.modules["atexit"]._run_exitfuncs()
@@ -196,6 +204,19 @@ def leave(code):
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def leave_by(error):
+    """As the interpreter ends by an exception that nobody has caught."""
+    code = 1
+    if isinstance(error, SystemExit):
+        code = 0 if error.code is None else error.code
+        if not isinstance(code, int):
+            print(code, file=sys.stderr, flush=True)
+            code = 1
+    else:
+        sys.excepthook(type(error), error, error.__traceback__)
+    leave(code & 0xFF)
 
 
 def _read_to_the_end(worker, batches):
@@ -210,7 +231,14 @@ def _read_to_the_end(worker, batches):
 
 
 def run():
-    """Called by worker.py. Does not return."""
+    """Called by worker.py, and in forks of the zygote. Does not return."""
+    try:
+        _run()
+    except BaseException as error:  # a handler of a signal, mostly: sys.exit()
+        leave_by(error)
+
+
+def _run():
     connection = wire.Wire.from_environment()
     print("spacekit: engine " + ENGINE, flush=True)
     worker = Worker(connection)
@@ -218,10 +246,22 @@ def run():
     hello, rest = _hello(batches)
     start_new_thread(_read_to_the_end, (worker, _chain(rest, batches)))
     worker.start(hello)
-    sleeper = allocate_lock()
-    sleeper.acquire()
-    while True:  # signals are handled by the main thread
-        sleeper.acquire()
+    _handle_signals()
+
+
+def _handle_signals():
+    """What is left to the main thread; does not return.
+
+    Asleep in a lock it would miss a signal that came just before: the kernel's part of a handler
+    writes into the pipe instead.
+    """
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    the_apps = _signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    if the_apps >= 0:
+        _signal.set_wakeup_fd(the_apps)
+    while True:
+        os.read(woken, 64)
 
 
 def _hello(batches):

@@ -2,6 +2,8 @@
 
 pid 1 of the sandbox orders the forks over descriptor 3 (docs/worker-protocol.md, "Zygote"). The app
 itself runs only in forks, so its globals are fresh in each; what is shared is what its imports left.
+What they registered for the end of the process (atexit) runs at the end of each worker, as if it had
+done its imports itself, and of no other fork: zygote and minders leave by os._exit.
 """
 
 import _signal
@@ -18,6 +20,9 @@ CONTROL = 3
 ORDER = "=QIIII"
 ORDER_TEXT = 16384
 PR_SET_CHILD_SUBREAPER = 36
+# What the app's imports have set for these is the workers' to obey: ignored children would hide how
+# they end from zygote and minder, and an app's handler is to be called in the app alone.
+OURS = (_signal.SIGCHLD, _signal.SIGTERM, _signal.SIGINT)
 GONE = 3  # exit status: there is nobody to wait for any more
 
 
@@ -32,14 +37,16 @@ def run(app_file):
     if reason:
         _say("refused " + reason)
         os._exit(0)
-    # An import may have children ignored, which would hide how they end from zygote and minder.
-    on_child = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    handlers = {number: _signal.signal(number, _signal.SIG_DFL) for number in OURS}
     gc.collect()
     gc.freeze()
     _flush()
     say = "ready"
-    while _wait_for_one(lambda *order: _become_worker(*order, on_child, blas), prctl, say):
-        say = None
+    try:
+        while _wait_for_one(lambda *order: _become_worker(*order, handlers, blas), prctl, say):
+            say = None
+    finally:
+        os._exit(0)
 
 
 def _import_what_workers_import():
@@ -178,35 +185,32 @@ def _end_as(code):
 # -- in the fork -----------------------------------------------------------------------------------
 
 
-def _become_worker(order, in_place, on_child, blas):
+def _become_worker(order, in_place, handlers, blas):
     """Does not return, and lets nothing out: the frames above belong to the zygote."""
+    from . import worker
+
     number, arguments, variables, sock, log = order
-    code = 1
     try:
         control = os.dup(CONTROL)
         try:
             _take_place(arguments, variables, sock, log)
-            if on_child is not None:
-                _signal.signal(_signal.SIGCHLD, on_child)
+            for each, handler in handlers.items():
+                if handler is not None:  # not set by Python: cannot be set again
+                    _signal.signal(each, handler)
             _reseed()
             blas.give_back()
             os.read(in_place, 1)  # its end: the minder is a child of pid 1
             os.close(in_place)
         except BaseException as error:
             os.write(control, b"failed %d " % number + str(error).encode("utf-8", "replace")[:200])
-            return
+            os._exit(1)  # no worker yet: what imports registered for its end is not to run
         os.write(control, b"forked %d" % number)
         os.close(control)
-        from . import worker
-
         worker.run()
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        worker.leave_by(error)
     finally:
-        _flush()
-        os._exit(code)
+        os._exit(1)
 
 
 def _take_place(arguments, variables, sock, log):

@@ -152,6 +152,21 @@ class Ends(WorkerTest):
         worker.ended()
         self.assertIn("bye bye", worker.log())
 
+    def test_an_exit_in_a_handler_of_a_signal_ends_the_worker_with_its_code(self):
+        head = (
+            "import atexit, os, signal, sys\n"
+            "atexit.register(print, 'bye bye')\n"
+            "signal.signal(signal.SIGTERM, lambda *a: sys.exit(5))\n"
+        )
+        worker = self.start(head + APP + "\nos.kill(os.getpid(), signal.SIGTERM)\n")
+        self.assertEqual(worker.ended(), 5)
+        self.assertEqual(worker.log().count("bye bye"), 1)
+
+    def test_an_exit_at_the_end_of_the_file_leaves_the_app_serving(self):
+        worker = self.start(APP + "\nimport sys\nsys.exit(3)\n").ready()
+        worker.tell({"type": "shutdown", "grace_ms": 0})
+        self.assertEqual(worker.ended(), 0)
+
     def _bad(self, data):
         worker = self.start(APP).ready()
         worker.tell_raw(data)
