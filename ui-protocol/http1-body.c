@@ -1,4 +1,4 @@
-/* The request body part of http1.h: takes the framing off, byte-exact. */
+/* The body part of http1.h: takes the framing off, byte-exact. */
 #include "ui-protocol/http1.h"
 
 #define SIZE_DIGITS_MAX 15         /* 2^60: far from overflow, and more than anybody sends */
@@ -19,16 +19,31 @@ enum state {
     DONE,
 };
 
+static void init(struct sp_http_body_decoder *dec, enum sp_http_body kind, uint64_t length)
+{
+    *dec = (struct sp_http_body_decoder){.kind = kind};
+    switch (kind) {
+    case SP_HTTP_BODY_NONE: dec->state = DONE; break;
+    case SP_HTTP_BODY_CHUNKED: dec->state = SIZE; break;
+    case SP_HTTP_BODY_LENGTH:
+        dec->left = length;
+        dec->state = length ? DATA : DONE;
+        break;
+    case SP_HTTP_BODY_CLOSE:
+        dec->left = UINT64_MAX;
+        dec->state = DATA;
+        break;
+    }
+}
+
 void sp_http_body_init(struct sp_http_body_decoder *dec, const struct sp_http_request *req)
 {
-    *dec = (struct sp_http_body_decoder){.kind = req->body, .left = req->content_length};
-    dec->state = SIZE;
-    if (req->body == SP_HTTP_BODY_CHUNKED)
-        dec->left = 0;
-    else if (dec->left == 0 || req->body == SP_HTTP_BODY_NONE)
-        dec->state = DONE;
-    else
-        dec->state = DATA;
+    init(dec, req->body, req->content_length);
+}
+
+void sp_http_body_init_answer(struct sp_http_body_decoder *dec, const struct sp_http_answer *answer)
+{
+    init(dec, answer->body, answer->content_length);
 }
 
 static int hex_value(char c)

@@ -3,44 +3,11 @@
 #include "base/mem.h"
 #include "ui-protocol/http1-internal.h"
 
-#define METHOD_MAX    32 /* longest registered: UPDATEREDIRECTREF, 17 */
-#define CL_DIGITS_MAX 18
-
-/* What a byte may be part of. */
-enum { TOKEN = 1, TARGET = 2, HOST = 4 };
-
-/*
- * RFC 9110 5.6.2 (token), RFC 3986 3 (what a target and a host may hold). A target also takes
- * \ ^ ` { | } which browsers send in queries; never " # < > or bytes outside of ASCII.
- */
-static const unsigned char classes[256] = {
-    ['!'] = 7, ['"'] = 0,  ['#'] = 1, ['$'] = 7, ['%'] = 7, ['&'] = 7, ['\''] = 7, ['('] = 6,
-    [')'] = 6, ['*'] = 7,  ['+'] = 7, [','] = 6, ['-'] = 7, ['.'] = 7, ['/'] = 2,  ['0'] = 7,
-    ['1'] = 7, ['2'] = 7,  ['3'] = 7, ['4'] = 7, ['5'] = 7, ['6'] = 7, ['7'] = 7,  ['8'] = 7,
-    ['9'] = 7, [':'] = 2,  [';'] = 6, ['='] = 6, ['?'] = 2, ['@'] = 2, ['A'] = 7,  ['B'] = 7,
-    ['C'] = 7, ['D'] = 7,  ['E'] = 7, ['F'] = 7, ['G'] = 7, ['H'] = 7, ['I'] = 7,  ['J'] = 7,
-    ['K'] = 7, ['L'] = 7,  ['M'] = 7, ['N'] = 7, ['O'] = 7, ['P'] = 7, ['Q'] = 7,  ['R'] = 7,
-    ['S'] = 7, ['T'] = 7,  ['U'] = 7, ['V'] = 7, ['W'] = 7, ['X'] = 7, ['Y'] = 7,  ['Z'] = 7,
-    ['['] = 2, ['\\'] = 2, [']'] = 2, ['^'] = 3, ['_'] = 7, ['`'] = 3, ['a'] = 7,  ['b'] = 7,
-    ['c'] = 7, ['d'] = 7,  ['e'] = 7, ['f'] = 7, ['g'] = 7, ['h'] = 7, ['i'] = 7,  ['j'] = 7,
-    ['k'] = 7, ['l'] = 7,  ['m'] = 7, ['n'] = 7, ['o'] = 7, ['p'] = 7, ['q'] = 7,  ['r'] = 7,
-    ['s'] = 7, ['t'] = 7,  ['u'] = 7, ['v'] = 7, ['w'] = 7, ['x'] = 7, ['y'] = 7,  ['z'] = 7,
-    ['{'] = 2, ['|'] = 3,  ['}'] = 2, ['~'] = 7,
-};
-
-static bool is(char c, unsigned class)
-{
-    return classes[(unsigned char)c] & class;
-}
-
-/* Outcome of a step: the head is wrong, its bytes end too early, or the step is done. */
-enum step { BAD = -1, MORE = 0, OK = 1 };
+#define METHOD_MAX 32 /* longest registered: UPDATEREDIRECTREF, 17 */
 
 struct parser {
-    const char *at;
-    const char *end;
+    struct sp_http_cursor in;
     struct sp_http_request *req;
-    struct sp_http_fail *fail;
     bool has_host;
     bool has_length;
     bool has_encoding;
@@ -51,10 +18,9 @@ struct parser {
     bool to_websocket;
 };
 
-static enum step refuse(struct parser *p, int status, const char *reason)
+static enum sp_http_step refuse(struct parser *p, int status, const char *reason)
 {
-    *p->fail = (struct sp_http_fail){status, reason};
-    return BAD;
+    return sp_http_step_refuse(&p->in, status, reason);
 }
 
 /* --- the request line ------------------------------------------------------------------------- */
@@ -67,58 +33,58 @@ static enum sp_http_method method_of(struct sp_slice s)
     return SP_HTTP_OTHER;
 }
 
-static enum step parse_method(struct parser *p)
+static enum sp_http_step parse_method(struct parser *p)
 {
-    const char *from = p->at;
+    const char *from = p->in.at;
 
-    while (p->at < p->end && is(*p->at, TOKEN))
-        if (++p->at - from > METHOD_MAX)
+    while (p->in.at < p->in.end && sp_http_is(*p->in.at, SP_HTTP_BYTE_TOKEN))
+        if (++p->in.at - from > METHOD_MAX)
             return refuse(p, 501, "the method is too long");
-    if (p->at == p->end)
-        return MORE;
-    if (*p->at != ' ' || p->at == from)
+    if (p->in.at == p->in.end)
+        return SP_HTTP_STEP_MORE;
+    if (*p->in.at != ' ' || p->in.at == from)
         return refuse(p, 400, "the request line does not begin with a method and a space");
 
-    p->req->method_name = sp_slice(from, (size_t)(p->at++ - from));
+    p->req->method_name = sp_slice(from, (size_t)(p->in.at++ - from));
     p->req->method = method_of(p->req->method_name);
-    return OK;
+    return SP_HTTP_STEP_OK;
 }
 
-static enum step parse_target(struct parser *p)
+static enum sp_http_step parse_target(struct parser *p)
 {
-    const char *from = p->at;
+    const char *from = p->in.at;
     const char *at = from;
 
-    while (at < p->end && is(*at, TARGET))
+    while (at < p->in.end && sp_http_is(*at, SP_HTTP_BYTE_TARGET))
         at++;
     if ((size_t)(at - from) > SP_HTTP_TARGET_MAX)
         return refuse(p, 414, "the request target is longer than 8 KiB");
-    p->at = at;
-    if (at == p->end)
-        return MORE;
+    p->in.at = at;
+    if (at == p->in.end)
+        return SP_HTTP_STEP_MORE;
     if (*at != ' ' || at == from)
         return refuse(p, 400, "the request target holds a byte that must be percent-encoded");
 
     p->req->target = sp_slice(from, (size_t)(at - from));
-    p->at++;
-    return OK;
+    p->in.at++;
+    return SP_HTTP_STEP_OK;
 }
 
 /* "HTTP/1.1" CRLF: ten bytes, looked at together. */
-static enum step parse_version(struct parser *p)
+static enum sp_http_step parse_version(struct parser *p)
 {
-    const char *v = p->at;
+    const char *v = p->in.at;
 
-    if (p->end - p->at < 10)
-        return MORE;
+    if (p->in.end - p->in.at < 10)
+        return SP_HTTP_STEP_MORE;
     if (memcmp(v, "HTTP/", 5) != 0 || v[5] < '0' || v[5] > '9' || v[6] != '.' || v[7] < '0' ||
         v[7] > '9' || v[8] != '\r' || v[9] != '\n')
         return refuse(p, 400, "the request line does not end with a version and CR LF");
     if (v[5] != '1' || v[7] > '1')
         return refuse(p, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     p->req->minor = (unsigned)(v[7] - '0');
-    p->at += 10;
-    return OK;
+    p->in.at += 10;
+    return SP_HTTP_STEP_OK;
 }
 
 /* --- host and target -------------------------------------------------------------------------- */
@@ -141,7 +107,7 @@ static bool host_is_valid(struct sp_slice host)
             return false;
         at++;
     } else {
-        while (at < end && is(*at, HOST))
+        while (at < end && sp_http_is(*at, SP_HTTP_BYTE_HOST))
             at++;
         if (at == host.ptr)
             return false;
@@ -170,7 +136,7 @@ static void split_path(struct sp_http_request *req, struct sp_slice rest)
 }
 
 /* After scheme "://": authority, path, query. */
-static enum step split_absolute(struct parser *p, struct sp_slice rest)
+static enum sp_http_step split_absolute(struct parser *p, struct sp_slice rest)
 {
     size_t n = 0;
 
@@ -180,24 +146,24 @@ static enum step split_absolute(struct parser *p, struct sp_slice rest)
     if (!host_is_valid(p->req->host))
         return refuse(p, 400, "the host in the request target is not valid");
     split_path(p->req, sp_slice(rest.ptr + n, rest.len - n));
-    return OK;
+    return SP_HTTP_STEP_OK;
 }
 
-static enum step split_target(struct parser *p)
+static enum sp_http_step split_target(struct parser *p)
 {
     struct sp_slice t = p->req->target;
 
     p->req->host = (struct sp_slice){0};
     if (t.ptr[0] == '/') {
         split_path(p->req, t);
-        return OK;
+        return SP_HTTP_STEP_OK;
     }
     if (sp_slice_eq_str(p->req->method_name, "CONNECT"))
         return refuse(p, 501, "CONNECT is not served");
     if (t.len == 1 && t.ptr[0] == '*' && p->req->method == SP_HTTP_OPTIONS) {
         p->req->path = t;
         p->req->query = (struct sp_slice){0};
-        return OK;
+        return SP_HTTP_STEP_OK;
     }
     if (t.len > 7 && sp_slice_eq_nocase(sp_slice(t.ptr, 7), "http://"))
         return split_absolute(p, sp_slice(t.ptr + 7, t.len - 7));
@@ -208,7 +174,7 @@ static enum step split_target(struct parser *p)
 
 /* --- headers that the framing depends on ------------------------------------------------------ */
 
-static enum step note_host(struct parser *p, struct sp_slice value)
+static enum sp_http_step note_host(struct parser *p, struct sp_slice value)
 {
     if (p->has_host)
         return refuse(p, 400, "the Host header is repeated");
@@ -217,25 +183,25 @@ static enum step note_host(struct parser *p, struct sp_slice value)
         return refuse(p, 400, "the Host header is not a host name with an optional port");
     if (!p->req->host.ptr)
         p->req->host = value;
-    return OK;
+    return SP_HTTP_STEP_OK;
 }
 
-static enum step note_length(struct parser *p, struct sp_slice value)
+static enum sp_http_step note_length(struct parser *p, struct sp_slice value)
 {
     if (p->has_length)
         return refuse(p, 400, "the Content-Length header is repeated");
     p->has_length = true;
-    if (value.len > CL_DIGITS_MAX || !sp_parse_u64(value, UINT64_MAX, &p->req->content_length))
+    if (!sp_http_parse_length(value, &p->req->content_length))
         return refuse(p, 400, "the Content-Length header is not a number of at most 18 digits");
-    return OK;
+    return SP_HTTP_STEP_OK;
 }
 
 /* Refused at the end of the head: with a Content-Length it is another error. */
-static enum step note_encoding(struct parser *p, struct sp_slice value)
+static enum sp_http_step note_encoding(struct parser *p, struct sp_slice value)
 {
     p->encoding_is_chunked = !p->has_encoding && sp_slice_eq_nocase(value, "chunked");
     p->has_encoding = true;
-    return OK;
+    return SP_HTTP_STEP_OK;
 }
 
 static void note_connection(struct parser *p, struct sp_slice list)
@@ -251,136 +217,55 @@ static void note_connection(struct parser *p, struct sp_slice list)
 }
 
 /* The length picks the candidate, so that most headers cost one comparison of a number. */
-static enum step note_header(struct parser *p, struct sp_slice name, struct sp_slice value)
+static enum sp_http_step note_header(struct parser *p, struct sp_slice name, struct sp_slice value)
 {
     switch (name.len) {
-    case 4: return sp_slice_eq_nocase(name, "host") ? note_host(p, value) : OK;
-    case 14: return sp_slice_eq_nocase(name, "content-length") ? note_length(p, value) : OK;
-    case 17: return sp_slice_eq_nocase(name, "transfer-encoding") ? note_encoding(p, value) : OK;
+    case 4: return sp_slice_eq_nocase(name, "host") ? note_host(p, value) : SP_HTTP_STEP_OK;
+    case 14:
+        return sp_slice_eq_nocase(name, "content-length") ? note_length(p, value) : SP_HTTP_STEP_OK;
+    case 17:
+        return sp_slice_eq_nocase(name, "transfer-encoding") ? note_encoding(p, value)
+                                                             : SP_HTTP_STEP_OK;
     case 10:
         if (sp_slice_eq_nocase(name, "connection"))
             note_connection(p, value);
-        return OK;
+        return SP_HTTP_STEP_OK;
     case 6:
         if (sp_slice_eq_nocase(name, "expect"))
             p->req->expect_continue |= sp_slice_eq_nocase(value, "100-continue");
-        return OK;
+        return SP_HTTP_STEP_OK;
     case 7:
         if (sp_slice_eq_nocase(name, "upgrade"))
             p->to_websocket |= sp_http_list_has(value, "websocket");
-        return OK;
-    default: return OK;
+        return SP_HTTP_STEP_OK;
+    default: return SP_HTTP_STEP_OK;
     }
 }
 
 /* --- header lines ----------------------------------------------------------------------------- */
 
-#define EACH(byte) (0x0101010101010101ull * (byte))
-
-/*
- * The first byte that is below 0x20 or is 0x7F; `end` when there is none. Eight at a time, then one
- * by one. A word may be marked in vain (a borrow, a byte from 0x80), which costs time, never a hit:
- * the byte loop decides.
- */
-static const char *find_control(const char *at, const char *end)
-{
-    for (; end - at >= 8; at += 8) {
-        uint64_t word;
-        uint64_t del;
-        uint64_t hit;
-
-        memcpy(&word, at, 8);
-        del = word ^ EACH(0x7F);
-        hit = ((word - EACH(0x20)) & ~word) | ((del - EACH(1)) & ~del);
-        if (hit & EACH(0x80))
-            break;
-    }
-    while (at < end && (unsigned char)*at >= 0x20 && *at != 0x7F)
-        at++;
-    return at;
-}
-
-static enum step parse_name(struct parser *p, struct sp_slice *ret)
-{
-    const char *from = p->at;
-
-    while (p->at < p->end && is(*p->at, TOKEN))
-        p->at++;
-    if (p->at == p->end)
-        return MORE;
-    if (*p->at != ':' || p->at == from)
-        return refuse(p, 400,
-                      p->at == from && (*from == ' ' || *from == '\t')
-                          ? "a header line begins with white space"
-                          : "a header line does not begin with a name and a colon");
-    *ret = sp_slice(from, (size_t)(p->at++ - from));
-    return OK;
-}
-
-static enum step parse_value(struct parser *p, struct sp_slice *ret)
-{
-    const char *from = p->at;
-
-    for (;; p->at++) {
-        p->at = find_control(p->at, p->end);
-        if (p->at == p->end)
-            return MORE;
-        if (*p->at != '\t')
-            break;
-    }
-    if (*p->at != '\r')
-        return refuse(p, 400, "a header value holds a control byte");
-    if (p->end - p->at < 2)
-        return MORE;
-    if (p->at[1] != '\n')
-        return refuse(p, 400, "a header line holds CR without LF");
-    *ret = sp_slice_trim(sp_slice(from, (size_t)(p->at - from)));
-    p->at += 2;
-    return OK;
-}
-
-static enum step parse_header(struct parser *p)
+/* To behind the empty line. */
+static enum sp_http_step parse_headers(struct parser *p)
 {
     struct sp_http_request *req = p->req;
-    struct sp_slice name;
-    struct sp_slice value;
-    enum step step = parse_name(p, &name);
 
-    if (step == OK)
-        step = parse_value(p, &value);
-    if (step != OK)
-        return step;
-    if (req->n_headers == SP_HTTP_HEADERS_MAX)
-        return refuse(p, 431, "there are more than 128 header lines");
-    req->headers[req->n_headers++] = (struct sp_http_header){name, value};
-    return note_header(p, name, value);
-}
-
-/* To behind the empty line. */
-static enum step parse_headers(struct parser *p)
-{
     for (;;) {
-        enum step step;
+        struct sp_http_header line;
+        enum sp_http_step step = sp_http_header_line(&p->in, &line);
 
-        if (p->at == p->end)
-            return MORE;
-        if (*p->at == '\r') {
-            if (p->end - p->at < 2)
-                return MORE;
-            if (p->at[1] != '\n')
-                return refuse(p, 400, "a header line holds CR without LF");
-            p->at += 2;
-            return OK;
-        }
-        step = parse_header(p);
-        if (step != OK)
+        if (step != SP_HTTP_STEP_OK)
+            return step == SP_HTTP_STEP_END ? SP_HTTP_STEP_OK : step;
+        if (req->n_headers == SP_HTTP_HEADERS_MAX)
+            return refuse(p, 431, "there are more than 128 header lines");
+        req->headers[req->n_headers++] = line;
+        if ((step = note_header(p, line.name, line.value)) != SP_HTTP_STEP_OK)
             return step;
     }
 }
 
 /* --- the head as a whole ---------------------------------------------------------------------- */
 
-static enum step finish(struct parser *p)
+static enum sp_http_step finish(struct parser *p)
 {
     struct sp_http_request *req = p->req;
 
@@ -397,29 +282,29 @@ static enum step finish(struct parser *p)
     req->keep_alive = !p->says_close && (req->minor == 1 || p->says_keep_alive);
     req->expect_continue &= req->minor == 1; /* RFC 9110 10.1.1: ignored in HTTP/1.0 */
     req->upgrade_websocket = p->says_upgrade && p->to_websocket && req->minor == 1;
-    return OK;
+    return SP_HTTP_STEP_OK;
 }
 
-static enum step parse_head(struct parser *p)
+static enum sp_http_step parse_head(struct parser *p)
 {
-    static enum step (*const steps[])(struct parser *) = {
+    static enum sp_http_step (*const steps[])(struct parser *) = {
         parse_method, parse_target, parse_version, split_target, parse_headers, finish,
     };
 
     for (size_t i = 0; i < SP_LEN(steps); i++) {
-        enum step step = steps[i](p);
+        enum sp_http_step step = steps[i](p);
 
-        if (step != OK)
+        if (step != SP_HTTP_STEP_OK)
             return step;
     }
-    return OK;
+    return SP_HTTP_STEP_OK;
 }
 
 long sp_http_parse_request(const char *data, size_t len, struct sp_http_request *ret,
                            struct sp_http_fail *fail)
 {
     size_t usable = len < SP_HTTP_HEAD_MAX ? len : SP_HTTP_HEAD_MAX;
-    struct parser p = {.at = data, .end = data + usable, .req = ret, .fail = fail};
+    struct parser p = {.in = {data, data + usable, fail}, .req = ret};
 
     /* Not the headers: 4 KiB that need no clearing. */
     ret->n_headers = 0;
@@ -427,9 +312,9 @@ long sp_http_parse_request(const char *data, size_t len, struct sp_http_request 
     ret->expect_continue = false;
 
     switch (parse_head(&p)) {
-    case OK: return p.at - data;
-    case BAD: return -1;
-    case MORE: break;
+    case SP_HTTP_STEP_BAD: return -1;
+    case SP_HTTP_STEP_MORE: break;
+    default: return p.in.at - data;
     }
     if (usable < SP_HTTP_HEAD_MAX)
         return 0;

@@ -1,5 +1,6 @@
 /*
- * ui-protocol/http1.h - HTTP/1.1 requests from bytes, response heads to bytes (RFC 9112, 9110).
+ * ui-protocol/http1.h - HTTP/1.1: requests from bytes and answers to bytes, and for the proxy the
+ * answers of apps from bytes (RFC 9112, 9110).
  *
  * Strict: what is not exactly right is refused and never repaired, because a proxy and an app that
  * read the same bytes differently is how requests are smuggled. No sockets, no allocation: a
@@ -37,7 +38,12 @@ struct sp_http_header {
     struct sp_slice value; /* without the white space around it */
 };
 
-enum sp_http_body { SP_HTTP_BODY_NONE, SP_HTTP_BODY_LENGTH, SP_HTTP_BODY_CHUNKED };
+enum sp_http_body {
+    SP_HTTP_BODY_NONE,
+    SP_HTTP_BODY_LENGTH,
+    SP_HTTP_BODY_CHUNKED,
+    SP_HTTP_BODY_CLOSE, /* of answers only: to the end of the connection */
+};
 
 struct sp_http_request {
     enum sp_http_method method;
@@ -80,7 +86,29 @@ struct sp_slice sp_http_cookie(const struct sp_http_request *req, const char *na
 bool sp_http_header_has_token(const struct sp_http_request *req, const char *name,
                               const char *token);
 
-/* --- request bodies --------------------------------------------------------------------------- */
+/* --- answers of apps -------------------------------------------------------------------------- */
+
+struct sp_http_answer {
+    int status;             /* 100 to 599 */
+    unsigned minor;         /* HTTP/1.minor, 0 or 1 */
+    struct sp_slice reason; /* may be empty */
+    bool keep_alive;        /* the app lets its connection go on */
+    bool upgrade_websocket; /* Connection names upgrade, Upgrade names websocket */
+    bool has_length;        /* content_length was said, whether a body follows or not */
+    enum sp_http_body body; /* what really follows: nothing for 1xx, 204, 304 and to HEAD */
+    uint64_t content_length;
+    size_t n_headers;
+    struct sp_http_header headers[SP_HTTP_HEADERS_MAX];
+};
+
+/*
+ * As sp_http_parse_request, for the answer to a request; `to_head` when that was HEAD. The status
+ * of a failure is always 502: the app is at fault.
+ */
+long sp_http_parse_answer(const char *data, size_t len, bool to_head, struct sp_http_answer *ret,
+                          struct sp_http_fail *fail);
+
+/* --- bodies ----------------------------------------------------------------------------------- */
 
 /* Takes the framing off a body, whichever it is, piece by piece. */
 struct sp_http_body_decoder {
@@ -92,6 +120,9 @@ struct sp_http_body_decoder {
 };
 
 void sp_http_body_init(struct sp_http_body_decoder *dec, const struct sp_http_request *req);
+/* The same for an answer; one that ends with its connection is body for ever. */
+void sp_http_body_init_answer(struct sp_http_body_decoder *dec,
+                              const struct sp_http_answer *answer);
 
 /*
  * Reads from `data`: `*ret_used` bytes are consumed, `*ret_piece` (inside `data`, may be empty) is
