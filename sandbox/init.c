@@ -108,18 +108,20 @@ void sp_init_start_sweep(struct worker *worker)
 }
 
 /*
- * The next one that has ended; as waitpid. A fork that ends at once has said that it is there: that
- * is heard before it is reaped.
+ * The next one that has ended; as waitpid. A fork that ends at once has said that it is there, and
+ * a zygote why: that is heard before it is reaped.
  */
 static pid_t next_dead(struct init *init, int *ret_status)
 {
+    const struct worker *worker;
     siginfo_t info = {0};
 
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
         return -1;
     if (info.si_pid == 0)
         return 0;
-    if (!sp_init_find_pid(init, info.si_pid))
+    worker = sp_init_find_pid(init, info.si_pid);
+    if (!worker || worker->is_zygote)
         for (int i = 0; i < WORDS_MAX && sp_zygote_on_readable(init); i++)
             ;
     return waitpid(info.si_pid, ret_status, WNOHANG);

@@ -120,6 +120,9 @@ static int hear(int sock, struct word *ret)
 
     memset(ret, 0, sizeof(*ret));
     n = recvmsg(sock, &hdr, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    /* A reset: it has ended with an order unread, and what it said last is still to come. */
+    if (n < 0 && errno == ECONNRESET)
+        n = recvmsg(sock, &hdr, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? -EAGAIN : 0;
     for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&hdr) : NULL; c; c = CMSG_NXTHDR(&hdr, c)) {
@@ -210,7 +213,9 @@ bool sp_zygote_on_readable(struct init *init)
     if (!zygote || !is_living(zygote))
         sp_zygote_lost(init);
     else if (r == 0)
-        end_zygote(init, zygote, "the zygote ended before it was ready");
+        end_zygote(init, zygote,
+                   zygote->is_unanswered ? "the zygote ended before it was ready"
+                                         : "the zygote has ended");
     else if (!on_word(init, zygote, &word))
         end_zygote(init, zygote, "the zygote said what it should not");
     return true;

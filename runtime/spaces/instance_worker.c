@@ -166,16 +166,25 @@ void sp_instance_start_worker(struct sp_instance *instance)
                      SP_LAUNCH_WORKER_FDS, on_worker_started, sp_instance_pending_new(instance));
 }
 
+static struct sp_zygote_try zygote_try(const struct sp_instance *instance)
+{
+    return (struct sp_zygote_try){.space = instance->plan.space,
+                                  .limits = instance->limits,
+                                  .snapshot = instance->plan.snapshot,
+                                  .base = instance->base};
+}
+
 static void on_zygote_answered(void *arg, const struct sp_error *err,
                                const struct sp_launch_msg *reply)
 {
     struct sp_instance *instance = sp_instance_pending_take(arg);
+    struct sp_zygote_try this;
 
     (void)reply;
     if (!instance || instance->phase != SP_PHASE_WORKER)
         return;
-    sp_space_zygote_answered(&instance->zygote, instance->all->refusals, instance->plan.snapshot,
-                             instance->log, err);
+    this = zygote_try(instance);
+    sp_space_zygote_answered(&instance->zygote, instance->all->refusals, &this, instance->log, err);
     sp_instance_start_worker(instance);
 }
 
@@ -184,11 +193,11 @@ static bool start_zygote(struct sp_instance *instance)
 {
     const char *argv[] = {"/usr/bin/python3", "/opt/spacekit/worker.py", "--zygote",
                           instance->plan.app_file, NULL};
+    const struct sp_zygote_try this = zygote_try(instance);
     struct sp_instance_pending *pending;
     struct sp_launch_msg msg;
 
-    if (!sp_space_zygote_wanted(instance->all->config, instance->all->refusals,
-                                instance->plan.snapshot))
+    if (!sp_space_zygote_wanted(instance->all->config, instance->all->refusals, &this))
         return false;
     sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_START);
     msg.sandbox = instance->sandbox;

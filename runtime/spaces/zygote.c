@@ -14,15 +14,38 @@
 #include "runtime/spaces/launcher.h"
 #include "runtime/state/applog.h"
 
-bool sp_space_zygote_wanted(const struct sp_config *config,
-                            const struct sp_zygote_refusals *refusals, const char *snapshot)
+bool sp_zygote_refusals_have(const struct sp_zygote_refusals *refusals,
+                             const struct sp_zygote_try *this)
 {
-    if (strcmp(sp_config_str(config, "space.zygote"), "auto") != 0)
-        return false;
-    for (size_t i = 0; i < SP_LEN(refusals->snapshots); i++)
-        if (strcmp(refusals->snapshots[i], snapshot) == 0)
-            return false;
-    return true;
+    _Static_assert(sizeof(this->limits) == 5 * 8 + 6 * 4, "no padding: compared as bytes");
+    for (size_t i = 0; i < refusals->n && i < SP_LEN(refusals->tries); i++)
+        if (refusals->tries[i].space == this->space &&
+            strcmp(refusals->tries[i].snapshot, this->snapshot) == 0 &&
+            strcmp(refusals->tries[i].base, this->base) == 0 &&
+            memcmp(&refusals->tries[i].limits, &this->limits, sizeof(this->limits)) == 0)
+            return true;
+    return false;
+}
+
+void sp_zygote_refusals_add(struct sp_zygote_refusals *refusals, const struct sp_zygote_try *this)
+{
+    size_t at = refusals->n % SP_LEN(refusals->tries);
+
+    if (++refusals->n == 2 * SP_LEN(refusals->tries))
+        refusals->n = SP_LEN(refusals->tries); /* full stays full */
+    refusals->tries[at].space = this->space;
+    refusals->tries[at].limits = this->limits;
+    (void)snprintf(refusals->tries[at].snapshot, sizeof(refusals->tries[at].snapshot), "%s",
+                   this->snapshot);
+    (void)snprintf(refusals->tries[at].base, sizeof(refusals->tries[at].base), "%s", this->base);
+}
+
+bool sp_space_zygote_wanted(const struct sp_config *config,
+                            const struct sp_zygote_refusals *refusals,
+                            const struct sp_zygote_try *this)
+{
+    return strcmp(sp_config_str(config, "space.zygote"), "auto") == 0 &&
+           !sp_zygote_refusals_have(refusals, this);
 }
 
 /* The log is the app's: its imports may print. The request has a place for a socket; it is unused.
@@ -64,13 +87,6 @@ bool sp_space_zygote_start(struct sp_space_zygote *zygote, struct sp_launcher *l
     return true;
 }
 
-static void remember(struct sp_zygote_refusals *refusals, const char *snapshot)
-{
-    char *place = refusals->snapshots[refusals->n++ % SP_LEN(refusals->snapshots)];
-
-    (void)snprintf(place, sizeof(refusals->snapshots[0]), "%s", snapshot);
-}
-
 static void tell(const struct sp_space_zygote *zygote, struct sp_applog *log, const char *why)
 {
     sp_log(SP_LOG_INFO, "instance.no_zygote", "sandbox=%llu err=%s",
@@ -79,13 +95,13 @@ static void tell(const struct sp_space_zygote *zygote, struct sp_applog *log, co
 }
 
 void sp_space_zygote_answered(struct sp_space_zygote *zygote, struct sp_zygote_refusals *refusals,
-                              const char *snapshot, struct sp_applog *log,
+                              const struct sp_zygote_try *this, struct sp_applog *log,
                               const struct sp_error *err)
 {
     zygote->state = err ? SP_ZYGOTE_OFF : SP_ZYGOTE_READY;
     if (!err)
         return;
-    remember(refusals, snapshot);
+    sp_zygote_refusals_add(refusals, this);
     tell(zygote, log, err->msg);
 }
 

@@ -5,7 +5,9 @@
  *     NONE -> STARTING -> READY -> OFF      OFF: refused, failed or gone; workers are exec'd
  *
  * It is asked for before the first worker, so that no import is done twice or held in memory twice.
- * An app that cannot be forked would pay that price at each start: its snapshot is remembered.
+ * An app that cannot be forked would pay that price at each start: that is remembered, of this
+ * Space, version and these limits alone. Another Space of the same files may set other variables,
+ * and a zygote that ran out of memory or processes may get along with more.
  */
 #ifndef SP_RUNTIME_SPACES_ZYGOTE_H
 #define SP_RUNTIME_SPACES_ZYGOTE_H
@@ -28,14 +30,32 @@ struct sp_space_zygote {
     uint64_t worker; /* its id at the launcher; 0 before STARTING */
 };
 
-/* Snapshots whose zygote has said no; the oldest is forgotten first. */
-struct sp_zygote_refusals {
-    unsigned n;
-    char snapshots[64][SP_LAUNCH_HASH_LEN + 1];
+/* What a zygote was tried with. */
+struct sp_zygote_try {
+    uint64_t space;
+    struct sp_launch_limits limits;
+    const char *snapshot; /* borrowed */
+    const char *base;     /* borrowed; "" = the host's files */
 };
 
+/* The tries that came to nothing; the oldest is forgotten first. */
+struct sp_zygote_refusals {
+    unsigned n;
+    struct {
+        uint64_t space;
+        struct sp_launch_limits limits;
+        char snapshot[SP_LAUNCH_HASH_LEN + 1];
+        char base[SP_LAUNCH_HASH_LEN + 1];
+    } tries[64];
+};
+
+bool sp_zygote_refusals_have(const struct sp_zygote_refusals *refusals,
+                             const struct sp_zygote_try *this);
+void sp_zygote_refusals_add(struct sp_zygote_refusals *refusals, const struct sp_zygote_try *this);
+
 bool sp_space_zygote_wanted(const struct sp_config *config,
-                            const struct sp_zygote_refusals *refusals, const char *snapshot);
+                            const struct sp_zygote_refusals *refusals,
+                            const struct sp_zygote_try *this);
 
 /*
  * Asks the launcher for it; `msg` is a WORKER_START with ids and words. False when it could not be
@@ -48,7 +68,7 @@ bool sp_space_zygote_start(struct sp_space_zygote *zygote, struct sp_launcher *l
                            void *arg);
 /* The launcher's answer: READY, or OFF and remembered. */
 void sp_space_zygote_answered(struct sp_space_zygote *zygote, struct sp_zygote_refusals *refusals,
-                              const char *snapshot, struct sp_applog *log,
+                              const struct sp_zygote_try *this, struct sp_applog *log,
                               const struct sp_error *err);
 /* Its use is over: it has ended, or a fork has failed. Told once. */
 void sp_space_zygote_off(struct sp_space_zygote *zygote, struct sp_launcher *launcher,

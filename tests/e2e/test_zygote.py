@@ -6,6 +6,7 @@ the whole daemon.
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -120,6 +121,11 @@ class Talk:
         if answer["type"] != "return":
             raise AssertionError(answer)
         return answer["data"][0]
+
+
+def is_zombie(pid):
+    with open("/proc/%d/status" % pid) as status:
+        return "(zombie)" in status.read()
 
 
 class Case(unittest.TestCase):
@@ -370,6 +376,14 @@ class Hostile(Case):
         box = self.l.sandbox()
         return box, self.zygote(box, [PYTHON, "/home/user/app/bad.py"])
 
+    def pid_on_host(self, pid):
+        """Of the only sandbox that has so many."""
+        for found in launch.processes_of(self.l.state_id):
+            with open("/proc/%d/status" % found) as status:
+                if re.search(r"^NSpid:\t\d+\t%d$" % pid, status.read(), re.M):
+                    return found
+        self.fail("no pid %d" % pid)
+
     def assert_fork_fails(self, box, said):
         began = time.monotonic()
         with self.assertRaisesRegex(RuntimeError, said):
@@ -442,6 +456,37 @@ class Hostile(Case):
 
     def test_a_zygote_that_talks_nonsense_is_ended(self):
         self.assert_contained("c.send(b'\\x00\\xff' * 100)", "ended before it forked")
+
+    def test_what_a_zygote_says_last_is_heard_though_it_leaves_an_order_unread(self):
+        box, zygote = self.hostile("import select\nselect.select([c], [], [])\n"  # the second order
+                                   "while not os.path.exists('/tmp/go'): time.sleep(0.01)\n"
+                                   "c.send(b'failed %d there is no room' % n); os._exit(1)")
+        its = self.pid_on_host(2)
+        with open("/proc/%d/stat" % its) as stat:
+            init = int(stat.read().rsplit(")", 1)[1].split()[1])
+        null = os.open("/dev/null", os.O_RDWR)
+        self.addCleanup(os.close, null)
+        order = self.l.worker_body([PYTHON], [], launch.FORK)
+        asked = [self.l.send(launch.WORKER_START, body=order, sandbox=box, worker=3000 + n, fds=[null, null])
+                 for n in range(2)]
+        self.l.worker(box, ["/usr/bin/true"])  # pid 1 has taken what came before
+        os.kill(init, signal.SIGSTOP)
+        try:
+            with open("/proc/%d/root/tmp/go" % its, "w"):
+                pass
+            harness.wait_for("its end", lambda: is_zombie(its))
+        finally:
+            os.kill(init, signal.SIGCONT)
+        answers = [self.l.answer(seq).text for seq in asked]
+        self.assertEqual(answers, ["there is no room", "the zygote ended before it forked"])
+        self.l.event(launch.WORKER_EXITED, worker=zygote)
+
+    def test_why_a_zygote_refuses_is_heard_though_it_ends_at_once(self):
+        for _ in range(20):
+            box = self.l.sandbox()
+            with self.assertRaisesRegex(RuntimeError, "^no$"):
+                self.zygote(box, [PYTHON, "-S", "-c", "import os; os.write(3, b'refused no'); os._exit(0)"])
+            self.l.stop(box, 0)
 
     def test_a_zygote_that_ends_is_ended(self):
         self.assert_contained("os._exit(1)", "ended before it forked")
@@ -570,6 +615,17 @@ class Whole(harness.Case):
         self.assertEqual(self.said(d, "a socket is open after its imports (space.zygote)"), 1)
         d.cli("restart", "me/app", "--wait")
         self.assertEqual(d.call("me/app", "imports", []), ("complete", ["x"]))
+
+    def test_a_refusal_in_one_space_is_not_held_against_another_of_the_same_files(self):
+        files = {"counted.py": COUNTED + "if os.environ['SPACE_ID'] == 'me/app':\n"
+                                         "    s = __import__('socket').socket()\n"}
+        d = self.space(files)
+        self.assertEqual(self.said(d, "a socket is open after its imports (space.zygote)"), 1)
+        d.deploy(self.folder({"README.md": STORY, "app.py": STATEFUL, **files}), "me/other")
+        self.assertEqual(d.call("me/app", "others", []), ("complete", [0]))
+        event, data = d.call("me/other", "others", [])
+        self.assertEqual(event, "complete", data)
+        self.assertGreater(data[0], 1)
 
     def test_the_zygote_can_be_switched_off(self):
         d = self.space(args=["--set", "space.zygote=off"])
