@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -21,6 +22,8 @@ int sp_cgroup_freeze(const struct sp_cgroup_host *host, const struct sp_cgroup *
 
     if (!group->exists)
         return -ENOENT;
+    if (!on && sp_fault("cgroup.let_go"))
+        return -EIO;
     if (sp_cgroup_can(host, SP_CGROUP_UNIFIED)) {
         sp_cgroup_path(host, SP_CGROUP_UNIFIED, group->name, "cgroup.freeze", path);
         return sp_cgroup_write(path, on ? "1" : "0");

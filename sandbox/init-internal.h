@@ -52,6 +52,7 @@ struct init {
     bool has_pid_ns;
     bool childless; /* waitpid said that nothing is left */
     bool stopping;
+    bool exec_hangs; /* by the fault point of tests */
     uint64_t kill_all_at;
 };
 

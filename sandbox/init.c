@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "sandbox/ctl.h"
@@ -25,7 +26,9 @@
 #define TAGS       40000u
 #define SWEEP_MS   3   /* between two looks for what a dead worker left behind */
 #define SWEEPS_MAX 200 /* then the whole sandbox is ended instead */
-#define WORDS_MAX  64  /* of the zygote, before somebody unknown is reaped */
+#define EXEC_LOOKS 50  /* for a child to have exec'd, of EXEC_MS each; being frozen costs one */
+#define EXEC_MS    100
+#define WORDS_MAX  64 /* of the zygote, before somebody unknown is reaped */
 #define FOREVER    UINT64_MAX
 
 void sp_init_tell(enum sp_ctl_kind kind, uint64_t worker, int status, int sig, const char *text)
@@ -222,6 +225,8 @@ exec_worker(const struct init *init, gid_t tag, char **argv, char **env, const i
     char here[600];
     int failed[2] = {0, 0};
 
+    if (init->exec_hangs)
+        (void)pause();
     (void)setsid();
     (void)setpriority(PRIO_PROCESS, 0, 0); /* pid 1 may stand before the app */
     sp_privs_reset_signals();
@@ -261,12 +266,24 @@ static const char *step_name(int step)
     }
 }
 
-/* Waits until the child has exec'd or failed; both are our own code, a few calls away. */
+/*
+ * Waits until the child has exec'd or failed. Both are our own code, a few calls away, but on files
+ * that may lie on a disk or a network that hangs.
+ */
 static bool has_execed(int report, struct sp_error *err, const char *program)
 {
-    int failed[2];
+    struct pollfd polled = {.fd = report, .events = POLLIN};
+    int failed[2], looks = 0;
     ssize_t n;
 
+    while (looks < EXEC_LOOKS && poll(&polled, 1, EXEC_MS) <= 0)
+        looks++;
+    if (looks == EXEC_LOOKS) {
+        (void)sp_error_set(err, SP_ERR_UNAVAILABLE, -ETIMEDOUT,
+                           "start '%.200s': it could not be executed in %d ms", program,
+                           EXEC_LOOKS * EXEC_MS);
+        return false;
+    }
     do
         n = read(report, failed, sizeof(failed));
     while (n < 0 && errno == EINTR);
@@ -310,6 +327,7 @@ static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, s
         return sp_error_set(err, SP_ERR_INTERNAL, -errno, "start a worker");
 
     *worker = (struct worker){.tag = FIRST_TAG + init->next_tag++ % TAGS};
+    init->exec_hangs = sp_fault("init.exec");
     pid = fork();
     if (pid == 0)
         exec_worker(init, worker->tag, argv, env, fds, report[1]);
@@ -321,8 +339,10 @@ static int start_worker(struct init *init, struct sp_ctl *msg, const int *fds, s
     init->childless = false;
     started = has_execed(report[0], err, argv[0]);
     (void)close(report[0]);
-    if (!started)
-        return err->sys ? err->sys : -EIO; /* the child is reaped like any orphan */
+    if (!started) {
+        (void)kill(pid, SIGKILL); /* and reaped like any orphan; it cannot have been already */
+        return err->sys ? err->sys : -EIO;
+    }
 
     worker->state = WORKER_RUNNING;
     worker->id = msg->worker;

@@ -33,8 +33,8 @@ enum sp_launch_kind {
     SP_LAUNCH_USAGE,         /* read the counters */
     /*
      * Hold all of it where it stands (freeze.on), or let it go on. OK to the first when all is
-     * held. A held one takes no WORKER_*; a stop lets it go on first, so that it can end in its
-     * grace.
+     * held. A held one takes no WORKER_START; a stop, of it or of a worker, lets it go on first, so
+     * that what ends can do so in its grace. The answer to a FREEZE that waits is FAILED then.
      */
     SP_LAUNCH_FREEZE,
     SP_LAUNCH_SOCKET, /* OK brings an unconnected TCP socket of its network namespace */

@@ -48,6 +48,29 @@ static void on_frozen(void *arg, const struct sp_error *err, const struct sp_lau
     freezer->changed(freezer->arg, true);
 }
 
+/*
+ * What stays held answers nobody for ever: its sandbox is taken down, as after a crash. Other
+ * errors say that it is ending already.
+ */
+static void on_let_go(void *arg, const struct sp_error *err, const struct sp_launch_msg *reply)
+{
+    struct sp_freezer *freezer = ((struct sp_freezer_call *)arg)->freezer;
+    struct sp_launch_msg msg;
+
+    (void)reply;
+    free(arg);
+    if (!freezer)
+        return;
+    freezer->call = NULL;
+    if (!err || err->kind != SP_ERR_UNAVAILABLE)
+        return;
+    sp_log(SP_LOG_ERROR, "instance.not_let_go", "sandbox=%llu err=%s",
+           (unsigned long long)freezer->sandbox, sp_log_quoted(err->msg));
+    sp_launch_msg_init(&msg, SP_LAUNCH_SANDBOX_STOP);
+    msg.sandbox = freezer->sandbox;
+    sp_launcher_call(freezer->launcher, &msg, NULL, 0, NULL, NULL);
+}
+
 static void ask(struct sp_freezer *freezer, bool on)
 {
     struct sp_launch_msg msg;
@@ -56,11 +79,9 @@ static void ask(struct sp_freezer *freezer, bool on)
     msg.sandbox = freezer->sandbox;
     msg.freeze.on = on;
     forget_call(freezer);
-    if (on) {
-        freezer->call = sp_new0(struct sp_freezer_call);
-        freezer->call->freezer = freezer;
-    }
-    sp_launcher_call(freezer->launcher, &msg, NULL, 0, on ? on_frozen : NULL, freezer->call);
+    freezer->call = sp_new0(struct sp_freezer_call);
+    freezer->call->freezer = freezer;
+    sp_launcher_call(freezer->launcher, &msg, NULL, 0, on ? on_frozen : on_let_go, freezer->call);
 }
 
 void sp_freezer_start(struct sp_freezer *freezer)

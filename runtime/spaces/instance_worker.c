@@ -46,6 +46,7 @@ static void kill_worker(struct sp_instance *instance, uint32_t grace_ms)
 
     if (!instance->worker_alive)
         return;
+    sp_freezer_wake(&instance->freezer);
     sp_launch_msg_init(&msg, SP_LAUNCH_WORKER_STOP);
     msg.sandbox = instance->sandbox;
     msg.worker = instance->worker;

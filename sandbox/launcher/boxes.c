@@ -138,6 +138,7 @@ static void start_removing(struct sp_launcher *l, struct sp_box *box)
 {
     if (box->is_spare || box->again)
         sp_pool_lost(l, box);
+    sp_freeze_end(l, box); /* pid 1 may have died while all was to be held */
     box->state = SP_BOX_REMOVING;
     box->began_ns = sp_clock_mono_ns();
     try_remove(l, box);
@@ -411,6 +412,7 @@ void sp_box_worker_stop(struct sp_launcher *l, struct sp_box *box, const struct 
     sp_spacesd_ok(l, msg->seq, msg->sandbox, msg->worker);
     if (box->state != SP_BOX_RUNNING)
         return; /* all of them are being stopped */
+    sp_freeze_end(l, box);
     sp_ctl_init(&order, SP_CTL_WORKER_STOP);
     order.worker = msg->worker;
     order.grace_ms = msg->stop.grace_ms;

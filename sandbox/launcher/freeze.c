@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "sandbox/launcher/launcher-internal.h"
 
 #define LOOK_MS   1
@@ -32,7 +33,9 @@ void sp_freeze(struct sp_launcher *l, struct sp_box *box, const struct sp_launch
     r = sp_cgroup_freeze(&l->groups, &box->cgroup, msg->freeze.on);
     if (r < 0) {
         sp_spacesd_failed(l, msg->seq, box->id, 0, SP_ERR_UNAVAILABLE,
-                          "this host cannot freeze a sandbox: it needs cgroup2 or the freezer");
+                          msg->freeze.on
+                              ? "this host cannot freeze a sandbox: it needs cgroup2 or the freezer"
+                              : "the kernel does not let the sandbox go on");
         return;
     }
     box->frozen = msg->freeze.on;
@@ -50,7 +53,7 @@ void sp_freeze_look(struct sp_launcher *l, struct sp_box *box)
 {
     uint64_t now = sp_clock_mono_ms();
 
-    if (sp_cgroup_is_frozen(&l->groups, &box->cgroup)) {
+    if (!sp_fault("freeze.look") && sp_cgroup_is_frozen(&l->groups, &box->cgroup)) {
         answer(l, box, NULL);
     } else if (now >= box->freeze_end_ms) {
         (void)sp_cgroup_freeze(&l->groups, &box->cgroup, false);
@@ -70,5 +73,5 @@ void sp_freeze_end(struct sp_launcher *l, struct sp_box *box)
         return;
     (void)sp_cgroup_freeze(&l->groups, &box->cgroup, false);
     box->frozen = false;
-    answer(l, box, "the sandbox is being stopped");
+    answer(l, box, "it is being stopped");
 }

@@ -143,8 +143,7 @@ static void about_box(struct sp_launcher *l, const struct sp_launch_msg *msg, co
                           "there is no such sandbox");
         return;
     }
-    if ((box->frozen || box->freeze_seq) &&
-        (msg->kind == SP_LAUNCH_WORKER_START || msg->kind == SP_LAUNCH_WORKER_STOP)) {
+    if ((box->frozen || box->freeze_seq) && msg->kind == SP_LAUNCH_WORKER_START) {
         sp_spacesd_failed(l, msg->seq, msg->sandbox, msg->worker, SP_ERR_CONFLICT,
                           "the sandbox is frozen");
         return;

@@ -42,8 +42,8 @@ def setUpModule():
 
 
 class Freeze(harness.Case):
-    def start(self, *settings):
-        d = self.daemon(args=[a for s in settings for a in ("--set", s)])
+    def start(self, *settings, **more):
+        d = self.daemon(args=[a for s in settings for a in ("--set", s)], **more)
         folder = d.state + "-app"
         os.makedirs(folder, exist_ok=True)
         with open(folder + "/app.py", "w", encoding="utf-8") as file:
@@ -143,6 +143,18 @@ class Freeze(harness.Case):
         self.wait_frozen(d)
         self.assertIn("never", d.cli("sleep", "me/app", "never").stdout)
         harness.wait_for("it to go on", lambda: d.runtime("me/app")["frozen"] is None)
+
+    def test_a_space_that_the_kernel_does_not_let_go_on_is_started_anew(self):
+        with open(os.path.join(harness.BUILD, "spaces-launcher"), "rb") as program:
+            if b"cgroup.let_go" not in program.read():
+                self.skipTest("needs a build with fault points: make build FAULTS=1")
+        d = self.start("space.freeze_after=1s", "space.backoff=10ms", env={"SP_FAULT": "cgroup.let_go:1"})
+        self.add(d)
+        self.wait_frozen(d)
+        d.call("me/app", "add", [])  # lost with the worker, or served by the next
+        harness.wait_for("a worker that serves", lambda: d.call("me/app", "add", [])[0] == "complete")
+        self.assertEqual(d.log_text().count("instance.not_let_go"), 1)
+        d.expected_errors.append("instance.not_let_go")
 
     def test_a_daemon_that_stops_or_dies_takes_a_frozen_space_along(self):
         d = self.start("space.freeze_after=1s")

@@ -371,14 +371,23 @@ class Frozen(Case):
         self.l.freeze(box, False)
         self.l.read_log(worker, b"\n")
 
+    def test_a_worker_of_a_frozen_one_ends_when_it_is_asked_to(self):
+        for grace_ms, ends in ((5000, (7,)), (0, (7, -1))):
+            box = self.l.sandbox()
+            worker = self.start("polite", box)
+            self.l.freeze(box)
+            began = time.monotonic()
+            stop = self.l.ask(launch.WORKER_STOP, body=struct.pack("<I", grace_ms), sandbox=box, worker=worker)
+            self.assertEqual(stop.kind, launch.OK)
+            self.assertIn(self.l.event(launch.WORKER_EXITED, worker=worker).status, ends)
+            self.assertLess(time.monotonic() - began, 1.0)
+
     def test_a_frozen_one_takes_no_worker_and_says_so(self):
         box = self.l.sandbox()
-        worker = self.start("polite", box)
+        self.start("polite", box)
         self.l.freeze(box)
         with self.assertRaisesRegex(RuntimeError, "is frozen"):
             self.l.worker(box, ["/bin/true"])
-        stop = self.l.ask(launch.WORKER_STOP, body=struct.pack("<I", 0), sandbox=box, worker=worker)
-        self.assertIn("is frozen", stop.text)
         self.l.freeze(box)  # again: fine
         self.l.freeze(box, False)
         self.l.freeze(box, False)
