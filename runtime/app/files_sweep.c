@@ -272,39 +272,11 @@ void sp_files_add_used(struct sp_files *files, uint64_t space, int64_t bytes)
         add_since(files, space, bytes);
 }
 
-/* --- a Space goes ----------------------------------------------------------------------------- */
-
-struct removal {
-    uv_work_t work;
-    char *path;
-};
-
-static void remove_work(uv_work_t *work)
-{
-    struct removal *removal = work->data;
-
-    (void)sp_rmtree(AT_FDCWD, removal->path, NULL);
-}
-
-static void remove_done(uv_work_t *work, int status)
-{
-    struct removal *removal = work->data;
-
-    (void)status;
-    free(removal->path);
-    free(removal);
-}
-
+/* Its folder is not ours to remove. */
 void sp_files_space_removed(struct sp_files *files, uint64_t space)
 {
-    struct removal *removal = sp_new0(struct removal);
-
     (void)sp_map_remove_u64(&files->used, space);
     free(sp_map_remove_u64(&files->since, space));
-    removal->path = sp_asprintf("%s/%016llx", files->apps->files_dir, (unsigned long long)space);
-    removal->work.data = removal;
-    if (uv_queue_work(files->apps->loop, &removal->work, remove_work, remove_done) < 0)
-        remove_done(&removal->work, 0);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

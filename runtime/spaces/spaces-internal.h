@@ -27,8 +27,8 @@ void sp_spaces_unpin(struct sp_spaces *all, const char *snapshot);
 int sp_spaces_make_folders(uint64_t id, struct sp_error *err);
 /* Its /data, for good. */
 void sp_spaces_remove_data(uint64_t id);
-/* All of those and the logs. */
-void sp_spaces_remove_folders(uint64_t id);
+/* All of those and the logs; what may be large goes by way of the trash. */
+void sp_spaces_remove_folders(struct sp_spaces *all, uint64_t id);
 /* Removes what no Space has. Only when all are loaded: it would take what belongs to the others. */
 void sp_spaces_sweep(struct sp_spaces *all);
 

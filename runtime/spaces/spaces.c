@@ -131,6 +131,7 @@ void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct
     sp_map_init(&all->pinned);
     sp_list_init(&all->creating);
     sp_list_init(&all->waiting);
+    sp_trash_init(&all->trash, all->loop);
     *load = (struct load){all, ready, arg};
     load_page(load, "");
 }
@@ -161,7 +162,7 @@ static void free_if_deleted(struct sp_space *space)
     (void)snprintf(candidate, sizeof(candidate), "%s", space->candidate.snapshot);
     sp_list_remove(&space->node);
     sp_apps_space_removed(all->apps, space->id);
-    sp_spaces_remove_folders(space->id);
+    sp_spaces_remove_folders(all, space->id);
     sp_spaces_drop_snapshot(all, current);
     sp_spaces_drop_snapshot(all, candidate);
     sp_space_close(space, on_deleted);
@@ -188,6 +189,7 @@ void sp_spaces_progress(struct sp_spaces *all)
 void sp_spaces_stop(struct sp_spaces *all, void (*stopped)(void *arg), void *arg)
 {
     all->stopping = true;
+    sp_trash_stop(&all->trash);
     all->on_stopped = stopped;
     all->on_stopped_arg = arg;
     SP_LIST_EACH (space, &all->list, struct sp_space, node)

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "runtime/spaces/instance.h"
 #include "runtime/spaces/space.h"
+#include "runtime/spaces/trash.h"
 
 struct sp_apps;
 struct sp_config;
@@ -26,6 +27,7 @@ struct sp_spaces {
     struct sp_store *store;
     struct sp_apps *apps;
     struct sp_instances instances;
+    struct sp_trash trash;
     struct sp_list list; /* newest first */
     struct sp_map by_id;
     struct sp_map by_name; /* "owner/name" in lower case: ids are matched without regard to case */

@@ -170,7 +170,7 @@ static void on_changed(void *arg, const struct sp_error *err, bool succeeded, ui
         space->changing = false;
     if (err || !space) {
         if (change.fresh)
-            sp_spaces_remove_folders(change.fresh->id);
+            sp_spaces_remove_folders(change.all, change.fresh->id);
         if (change.fresh)
             json_decref(change.fresh->env);
         free(change.fresh);

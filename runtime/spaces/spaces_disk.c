@@ -113,14 +113,12 @@ void sp_spaces_remove_data(uint64_t id)
     }
 }
 
-void sp_spaces_remove_folders(uint64_t id)
+void sp_spaces_remove_folders(struct sp_spaces *all, uint64_t id)
 {
-    struct sp_error err = {0};
     char path[64];
 
     (void)snprintf(path, sizeof(path), SP_DIR_FILES "/%016" PRIx64, id);
-    if (sp_rmtree(AT_FDCWD, path, &err) < 0)
-        sp_log(SP_LOG_WARN, "space.files_left", "err=%s", sp_log_quoted(err.msg));
+    sp_trash_put(&all->trash, path);
     sp_spaces_remove_data(id);
     sp_applog_erase(SP_DIR_LOGS, id);
 }
@@ -135,7 +133,7 @@ static void sweep_folders(struct sp_spaces *all, const char *dir)
         uint64_t id = strtoull(entry->d_name, NULL, 16);
 
         if (strlen(entry->d_name) == 16 && id && !sp_spaces_by_id(all, id))
-            sp_spaces_remove_folders(id);
+            sp_spaces_remove_folders(all, id);
     }
     if (entries)
         (void)closedir(entries);
@@ -175,6 +173,7 @@ void sp_spaces_sweep(struct sp_spaces *all)
 {
     struct sp_error err = {0};
 
+    sp_trash_empty(&all->trash);
     sweep_folders(all, SP_DIR_FILES);
     sweep_folders(all, SP_DIR_LOGS);
     sweep_data(all);
