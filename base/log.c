@@ -10,6 +10,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
+
+#define QUOTED_MAX 400 /* bytes of a value */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static enum sp_log_level min_level = SP_LOG_INFO;
@@ -73,24 +76,65 @@ void sp_log(enum sp_log_level level, const char *event, const char *fmt, ...)
     errno = saved;
 }
 
+/* The character of a valid sequence. */
+static unsigned decode(const char *s, size_t len)
+{
+    static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    unsigned c = (unsigned char)s[0] & first_bits[len];
+
+    for (size_t i = 1; i < len; i++)
+        c = c << 6 | ((unsigned char)s[i] & 0x3f);
+    return c;
+}
+
+/* What a terminal obeys, or what makes a line read otherwise than it is written. */
+static bool is_unseemly(unsigned c)
+{
+    return (c >= 0x80 && c <= 0x9f) ||                    /* C1: 0x9b begins commands */
+           c == 0x061c || (c >= 0x200e && c <= 0x200f) || /* marks of direction */
+           (c >= 0x2028 && c <= 0x202e) ||                /* ends of lines, overrides */
+           (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;   /* isolates; no width at all */
+}
+
+static char plain(unsigned char c)
+{
+    return c < 0x20 || c == 0x7f ? '?' : (char)c;
+}
+
+/* Appends one character; returns how many bytes of `text` it was. */
+static size_t quote_one(const char *text, size_t left, char *out, size_t *len)
+{
+    size_t n = sp_utf8_sequence(text, left);
+    unsigned c = n ? decode(text, n) : '?';
+
+    if (n > 1 && !is_unseemly(c)) {
+        memcpy(out + *len, text, n);
+        *len += n;
+        return n;
+    }
+    if (n > 1) {
+        *len += (size_t)snprintf(out + *len, 7, "\\u%04x", c & 0xffff);
+        return n;
+    }
+    if (c == '"' || c == '\\' || c == '\n')
+        out[(*len)++] = '\\';
+    out[(*len)++] = c == '\n' ? 'n' : plain((unsigned char)c);
+    return 1;
+}
+
 const char *sp_log_quoted(const char *text)
 {
-    static __thread char ring[8][1024];
+    static __thread char ring[8][3 * QUOTED_MAX + 8]; /* two bytes may become six */
     static __thread unsigned next;
     char *out = ring[next++ % SP_LEN(ring)];
-    size_t len = 0;
+    size_t left = text ? strnlen(text, QUOTED_MAX) : 0, len = 0;
 
     out[len++] = '"';
-    for (size_t i = 0; text && text[i] && i < 400; i++) {
-        unsigned char c = (unsigned char)text[i];
+    while (left > 0) {
+        size_t n = quote_one(text, left, out, &len);
 
-        if (c == '"' || c == '\\')
-            out[len++] = '\\';
-        if (c == '\n') {
-            out[len++] = '\\';
-            c = 'n';
-        }
-        out[len++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+        text += n;
+        left -= n;
     }
     out[len++] = '"';
     out[len] = '\0';

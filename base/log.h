@@ -29,8 +29,10 @@ void sp_log(enum sp_log_level level, const char *event, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * `text` in double quotes with quotes, backslashes and control bytes escaped, cut after 400 bytes,
- * in one of eight rotating per-thread buffers: for use as an argument of the same sp_log call.
+ * `text` in double quotes, cut after 400 bytes: quotes, backslashes and ends of lines escaped,
+ * control bytes and what is no UTF-8 as '?', C1 controls and what turns the direction of text as
+ * \uXXXX; in one of eight rotating per-thread buffers: for use as an argument of the same sp_log
+ * call.
  */
 const char *sp_log_quoted(const char *text);
 

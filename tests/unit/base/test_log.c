@@ -109,6 +109,38 @@ static void test_quoted_values_cannot_end_their_quotes(void **state)
     assert_int_equal(strlen(sp_log_quoted(big)), 2 * 400 + 2);
 }
 
+static void test_quoted_values_neither_command_a_terminal_nor_turn_the_text(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"\xc2\x9b"
+         "31m",
+         "\"\\u009b31m\""}, /* CSI as UTF-8 */
+        {"\x9b"
+         "31m",
+         "\"?31m\""}, /* and as a byte */
+        {"a\xc2\x85"
+         "b",
+         "\"a\\u0085b\""}, /* next line */
+        {"\xe2\x80\xae"
+         "gpj.exe",
+         "\"\\u202egpj.exe\""}, /* right-to-left override */
+        {"\xe2\x81\xa6x\xe2\x81\xa9", "\"\\u2066x\\u2069\""},
+        {"\xe2\x80\x8f\xd8\x9c", "\"\\u200f\\u061c\""},
+        {"\xe2\x80\xa8", "\"\\u2028\""},
+        {"gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x98\x80",
+         "\"gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x98\x80\""},
+        {"cut \xe2\x80", "\"cut ??\""},
+    };
+    char big[1000];
+
+    (void)state;
+    for (size_t i = 0; i < SP_LEN(pairs); i++)
+        assert_string_equal(sp_log_quoted(pairs[i][0]), pairs[i][1]);
+    for (size_t i = 0; i + 2 < sizeof(big); i += 2)
+        memcpy(big + i, "\xc2\x80", 3);
+    assert_int_equal(strlen(sp_log_quoted(big)), 200 * 6 + 2);
+}
+
 static void test_eight_quoted_values_can_stand_in_one_line(void **state)
 {
     const char *q[8];
@@ -143,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_long_lines_are_cut),
         cmocka_unit_test(test_levels_and_the_program_name_are_kept),
         cmocka_unit_test(test_quoted_values_cannot_end_their_quotes),
+        cmocka_unit_test(test_quoted_values_neither_command_a_terminal_nor_turn_the_text),
         cmocka_unit_test(test_eight_quoted_values_can_stand_in_one_line),
         cmocka_unit_test(test_repeats_are_let_through_up_to_the_burst),
     };
