@@ -60,6 +60,13 @@ static int check_isolation(const char *text, struct sp_error *err)
     return sp_error_set(err, SP_ERR_INVALID, 0, "expected native or gvisor");
 }
 
+static int check_monitor_access(const char *text, struct sp_error *err)
+{
+    if (strcmp(text, "local") == 0 || strcmp(text, "operators") == 0 || strcmp(text, "anyone") == 0)
+        return 0;
+    return sp_error_set(err, SP_ERR_INVALID, 0, "expected local, operators or anyone");
+}
+
 static int check_zygote(const char *text, struct sp_error *err)
 {
     if (strcmp(text, "auto") == 0 || strcmp(text, "off") == 0)
@@ -273,6 +280,14 @@ const struct sp_config_row sp_config_rows[] = {
      "How long a file that an app has made is kept", NULL, "test_old_files_are_removed"},
     {"login.ttl", SP_CONFIG_DURATION, "15m", MINUTE, 30 * DAY, NULL, NULL,
      "How long a one-time login link works", NULL, "test_links_and_sessions_end_with_their_time"},
+    {"login.tries", SP_CONFIG_INT, "30", 1, 1000000, NULL, NULL,
+     "Wrong tokens and login links of one IPv4 address or IPv6 /64 network in a minute; above it: "
+     "429",
+     NULL, "test_wrong_tokens_above_login_tries_are_refused_by_address"},
+    {"monitor.access", SP_CONFIG_STR, "local", 5, 9, NULL, NULL,
+     "Who may read /metrics and /api/doctor: operators; local: and whoever asks from this host "
+     "itself, not through a proxy; anyone",
+     check_monitor_access, "test_metrics_and_doctor_are_for_operators_and_for_this_host"},
     {"session.ttl", SP_CONFIG_DURATION, "30d", MINUTE, 365 * DAY, NULL, NULL,
      "How long a browser stays signed in", NULL, "test_links_and_sessions_end_with_their_time"},
 

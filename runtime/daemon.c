@@ -21,6 +21,7 @@
 #include "runtime/spaces/gpu_slots.h"
 #include "runtime/spaces/launcher.h"
 #include "runtime/metrics.h"
+#include "runtime/api/tries.h"
 #include "runtime/notify.h"
 #include "runtime/state/secrets.h"
 #include "runtime/state/store.h"
@@ -466,6 +467,7 @@ int sp_daemon_new(struct sp_config *config, int take_launcher_fd, int take_base_
     daemon->launcher_fd = take_launcher_fd;
     daemon->base_fd = take_base_fd;
     daemon->doctor = take_doctor;
+    daemon->tries = sp_new0(struct sp_tries);
     daemon->began_ms = sp_clock_mono_ms();
     daemon->server = sp_server_new(daemon->loop, &options);
     r = sp_server_listen(daemon->server, sp_config_str(config, "listen"), &daemon->port, err);
@@ -518,6 +520,7 @@ int sp_daemon_run_consume(struct sp_daemon *daemon)
     sp_bases_free(daemon->bases);
     sp_secrets_free(daemon->secrets);
     free(daemon->doctor);
+    free(daemon->tries);
     free(daemon);
     return exit_code;
 }

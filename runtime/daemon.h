@@ -30,12 +30,15 @@ struct sp_metrics;
 struct sp_secrets;
 struct sp_store;
 
+struct sp_tries;
+
 struct sp_daemon {
     uv_loop_t loop_storage;
     uv_loop_t *loop;
     struct sp_config *config;
     struct sp_store *store;
     struct sp_auth *auth;
+    struct sp_tries *tries; /* wrong tokens of late */
     struct sp_apps *apps;
     struct sp_launcher *launcher;
     struct sp_server *server;

@@ -35,9 +35,10 @@ void sp_api_session(struct sp_exchange *ex)
     sp_reply_header(ex, "Cache-Control", "no-store");
     sp_reply_json(
         ex, 200,
-        json_pack("{s:o}", "user",
+        json_pack("{s:o, s:b}", "user",
                   user ? json_pack("{s:s, s:b}", "name", user->name, "isAdmin", user->is_admin)
-                       : json_null()));
+                       : json_null(),
+                  "weak_sandbox", !sp_daemon_of(ex)->host.complete));
 }
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -64,6 +65,7 @@ static void on_login(void *arg, const struct sp_error *err, const struct sp_user
                          "this token is not valid, or the login link was used or is too old");
         return;
     }
+    sp_gate_give_back_try(ex);
     if (err) {
         sp_reply_error(ex, err);
         return;
@@ -88,6 +90,8 @@ void sp_api_login(struct sp_exchange *ex)
         sp_reply_error(ex, &err);
         return;
     }
+    if (!sp_gate_take_try(ex))
+        return;
     sp_auth_login(sp_daemon_of(ex)->auth, sp_slice_str(token), on_login, sp_later_new(ex));
 }
 

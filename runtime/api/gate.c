@@ -4,11 +4,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "runtime/api/tries.h"
 #include "runtime/state/auth.h"
 #include "runtime/config.h"
 #include "runtime/daemon.h"
+#include "runtime/server/address.h"
 #include "runtime/server/server.h"
 #include "ui-protocol/http1.h"
 
@@ -159,6 +162,34 @@ const struct sp_user *sp_gate_user(const struct sp_exchange *ex)
     return sp_exchange_user(ex);
 }
 
+bool sp_gate_take_try(struct sp_exchange *ex)
+{
+    struct sp_daemon *daemon = sp_daemon_of(ex);
+    unsigned max = (unsigned)sp_config_int(daemon->config, "login.tries");
+    struct sp_address peer;
+    char seconds[24];
+    uint64_t wait_ms;
+
+    if (!sp_address_parse(sp_slice_str(sp_exchange_peer(ex)), &peer) ||
+        sp_tries_take(daemon->tries, &peer, max, sp_clock_mono_ms(), &wait_ms))
+        return true;
+    (void)snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)(wait_ms / 1000 + 1));
+    sp_reply_header(ex, "Retry-After", seconds);
+    sp_reply_problem(ex, 429, "limit",
+                     "too many wrong tokens came from your address: try again in %s s "
+                     "(login.tries)",
+                     seconds);
+    return false;
+}
+
+void sp_gate_give_back_try(struct sp_exchange *ex)
+{
+    struct sp_address peer;
+
+    if (sp_address_parse(sp_slice_str(sp_exchange_peer(ex)), &peer))
+        sp_tries_give_back(sp_daemon_of(ex)->tries, &peer);
+}
+
 /* --- may they --------------------------------------------------------------------------------- */
 
 bool sp_gate_may_own(const struct sp_user *user, const char *owner)
@@ -197,6 +228,40 @@ static bool refuse_signed_out(struct sp_exchange *ex)
     return false;
 }
 
+/*
+ * From this very host, and not on behalf of somebody else: a proxy on this host that is not trusted
+ * connects from here too, and says so.
+ */
+static bool is_local(const struct sp_exchange *ex)
+{
+    static const char *const forwarded[] = {"x-forwarded-for", "forwarded", "x-real-ip", "via"};
+    struct sp_address peer;
+
+    for (size_t i = 0; i < SP_LEN(forwarded); i++)
+        if (sp_http_header(sp_exchange_request(ex), forwarded[i]).ptr)
+            return false;
+    return sp_address_parse(sp_slice_str(sp_exchange_peer(ex)), &peer) &&
+           sp_address_is_loopback(&peer);
+}
+
+static bool check_admin(struct sp_exchange *ex, const struct sp_user *user)
+{
+    if (!user)
+        return refuse_signed_out(ex);
+    if (!user->is_admin)
+        sp_reply_problem(ex, 403, "denied", "only operators may do that");
+    return user->is_admin;
+}
+
+static bool check_monitor(struct sp_exchange *ex, const struct sp_user *user)
+{
+    const char *setting = sp_config_str(sp_daemon_of(ex)->config, "monitor.access");
+
+    if (strcmp(setting, "anyone") == 0 || (strcmp(setting, "local") == 0 && is_local(ex)))
+        return true;
+    return check_admin(ex, user);
+}
+
 static bool check_space(struct sp_exchange *ex, const struct sp_user *user, enum sp_access access)
 {
     struct sp_space *space = sp_spaces_by_name(
@@ -218,12 +283,8 @@ static bool check_access(struct sp_exchange *ex, const struct sp_user *user, enu
     switch (access) {
     case SP_ACCESS_ANYONE: return true;
     case SP_ACCESS_SIGNED_IN: return user || refuse_signed_out(ex);
-    case SP_ACCESS_ADMIN:
-        if (!user)
-            return refuse_signed_out(ex);
-        if (!user->is_admin)
-            sp_reply_problem(ex, 403, "denied", "only operators may do that");
-        return user->is_admin;
+    case SP_ACCESS_ADMIN: return check_admin(ex, user);
+    case SP_ACCESS_MONITOR: return check_monitor(ex, user);
     default: return check_space(ex, user, access);
     }
 }
@@ -269,6 +330,8 @@ bool sp_gate(struct sp_exchange *ex)
         return false;
     }
     user = who(ex, &proof);
+    if (proof == PROOF_BAD && !sp_gate_take_try(ex))
+        return false;
     if (proof == PROOF_BAD) {
         sp_reply_problem(ex, 401, "denied", "Invalid credentials in Authorization header");
         return false;

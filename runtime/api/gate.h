@@ -29,6 +29,13 @@ bool sp_gate_may_own(const struct sp_user *user, const char *owner);
 /* A page of another origin sent this: its Origin says so. Programs send none. */
 bool sp_gate_is_foreign(const struct sp_exchange *ex);
 
+/*
+ * One more wrong token, or one that may be wrong, from this client; false when there were too many
+ * (login.tries), and then it has answered (429).
+ */
+bool sp_gate_take_try(struct sp_exchange *ex);
+void sp_gate_give_back_try(struct sp_exchange *ex);
+
 #define SP_SESSION_COOKIE "sp_session"
 
 #endif

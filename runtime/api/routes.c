@@ -7,7 +7,7 @@ const struct sp_route sp_routes[] = {
     /* probes */
     {"GET", "/healthz", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_probe_health},
     {"GET", "/readyz", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_probe_ready},
-    {"GET", "/metrics", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_probe_metrics},
+    {"GET", "/metrics", SP_ACCESS_MONITOR, SP_BODY_NONE, NULL, sp_probe_metrics},
 
     /* account */
     {"GET", "/api/whoami-v2", SP_ACCESS_SIGNED_IN, SP_BODY_NONE, NULL, sp_api_whoami},
@@ -57,7 +57,7 @@ const struct sp_route sp_routes[] = {
     {"DELETE", "/api/bases/:base", SP_ACCESS_ADMIN, SP_BODY_NONE, NULL, sp_api_base_remove},
 
     /* the host */
-    {"GET", "/api/doctor", SP_ACCESS_ANYONE, SP_BODY_NONE, NULL, sp_api_doctor},
+    {"GET", "/api/doctor", SP_ACCESS_MONITOR, SP_BODY_NONE, NULL, sp_api_doctor},
     {"GET", "/api/config", SP_ACCESS_ADMIN, SP_BODY_NONE, NULL, sp_api_config},
 
     /* apps: everything that a client of one app asks */

@@ -12,6 +12,20 @@ bool sp_address_is_v4(const struct sp_address *address)
     return memcmp(address->bytes, mapped_prefix, sizeof(mapped_prefix)) == 0;
 }
 
+bool sp_address_is_loopback(const struct sp_address *address)
+{
+    if (sp_address_is_v4(address))
+        return address->bytes[12] == 127;
+    return memcmp(address->bytes, &in6addr_loopback, sizeof(address->bytes)) == 0;
+}
+
+void sp_address_network(const struct sp_address *address, uint8_t ret[16])
+{
+    memcpy(ret, address->bytes, 16);
+    if (!sp_address_is_v4(address))
+        memset(ret + 8, 0, 8);
+}
+
 void sp_address_from_sockaddr(const struct sockaddr_storage *from, struct sp_address *ret)
 {
     if (from->ss_family == AF_INET6) {

@@ -3,21 +3,13 @@
 
 #include "base/mem.h"
 
-/* One visitor commonly owns a whole /64 of IPv6. */
-static void peer_key(const struct sp_address *address, uint8_t ret[16])
-{
-    memcpy(ret, address->bytes, 16);
-    if (!sp_address_is_v4(address))
-        memset(ret + 8, 0, 8);
-}
-
 struct sp_peer *sp_peer_get(struct sp_server *server, const struct sp_address *address)
 {
     struct sp_slice key;
     struct sp_peer *peer;
     uint8_t bytes[16];
 
-    peer_key(address, bytes);
+    sp_address_network(address, bytes);
     key = sp_slice((const char *)bytes, sizeof(bytes));
     peer = sp_map_get(&server->peers, key);
     if (!peer) {

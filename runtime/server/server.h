@@ -81,6 +81,7 @@ enum sp_access {
     SP_ACCESS_ANYONE,
     SP_ACCESS_SIGNED_IN,
     SP_ACCESS_ADMIN,
+    SP_ACCESS_MONITOR,     /* as monitor.access says */
     SP_ACCESS_SPACE_READ,  /* :owner and :name: public, or own, or admin; otherwise 404 */
     SP_ACCESS_SPACE_WRITE, /* owner or admin; 404 when not even readable, 403 otherwise */
     SP_ACCESS_APP, /* a path below /app: as SPACE_READ, hub cookies only with the hub's Origin */

@@ -88,8 +88,8 @@ class Review(harness.Case):
     def test_a_visitor_who_is_not_signed_in_is_no_error(self):
         d = self.daemon()
         reply = d.get("/api/session", token=None)
-        self.assertEqual((reply.status, reply.json), (200, {"user": None}))
-        self.assertEqual(d.get("/api/session").json, {"user": {"name": "admin", "isAdmin": True}})
+        self.assertEqual((reply.status, reply.json), (200, {"user": None, "weak_sandbox": False}))
+        self.assertEqual(d.get("/api/session").json, {"user": {"name": "admin", "isAdmin": True}, "weak_sandbox": False})
 
     def test_a_long_log_comes_whole_to_a_slow_reader(self):
         d = self.daemon(args=["--set", "log.rate=100000", "--set", "limit.stream_buffer=64k"])

@@ -80,10 +80,9 @@ async function json<T>(method: string, path: string, body?: unknown): Promise<T>
 const space = (id: string) => `/api/spaces/${id.split('/').map(encodeURIComponent).join('/')}`;
 
 export const api = {
-    session: () => json<{ user: User | null }>('GET', '/api/session'),
+    session: () => json<{ user: User | null; weak_sandbox: boolean }>('GET', '/api/session'),
     login: (token: string) => json<User>('POST', '/api/login', { token }),
     logout: () => json<null>('POST', '/api/logout'),
-    doctor: () => json<{ weak_sandbox: boolean; checks: DoctorCheck[] }>('GET', '/api/doctor'),
 
     async spaces(query: Record<string, string>): Promise<Page<Space>> {
         return page(await call('GET', `/api/spaces?${new URLSearchParams(query)}`));
@@ -103,13 +102,6 @@ export const api = {
     events: (id: string) => `${space(id)}/events`,
     log: (id: string) => `${space(id)}/logs/run?follow=1&lines=1000`,
 };
-
-export interface DoctorCheck {
-    name: string;
-    ok: boolean;
-    why: string;
-    fix: string;
-}
 
 async function page(answer: Response): Promise<Page<Space>> {
     const link = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get('link') ?? '');

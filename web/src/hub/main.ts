@@ -4,7 +4,7 @@ import { html, nothing } from 'lit';
 import { text } from './strings';
 import { api } from './api';
 import { closeOnEscape, closeOnLeave, closeOthers } from './menu';
-import { announce, currentUser, go, Page, setTitle, setUser, whoami } from './page';
+import { announce, currentUser, go, hasWeakSandbox, Page, setTitle, setUser, whoami } from './page';
 import './pages/list';
 import './pages/login';
 import './pages/space';
@@ -12,9 +12,8 @@ import { isHubPath, loginPath, parseRoute, type Route } from './router';
 import { currentTheme, setTheme, type Theme } from './theme';
 
 class HubShell extends Page {
-    static override properties = { route: { state: true }, isWeak: { state: true } };
+    static override properties = { route: { state: true } };
     declare route: Route;
-    declare isWeak: boolean;
 
     constructor() {
         super();
@@ -29,10 +28,6 @@ class HubShell extends Page {
         document.addEventListener('click', onLink);
         document.addEventListener('click', closeOthers);
         void whoami().then(() => this.requestUpdate());
-        void api
-            .doctor()
-            .then((answer) => (this.isWeak = answer.weak_sandbox))
-            .catch(() => {});
     }
 
     private navigate(isForward: boolean): void {
@@ -47,7 +42,7 @@ class HubShell extends Page {
     override render() {
         return html`<a class="skip" href="#main">${text.skip}</a>
             ${this.renderHeader()}
-            ${this.isWeak ? renderWeak() : nothing}
+            ${hasWeakSandbox() ? renderWeak() : nothing}
             <main id="main" tabindex="-1">${this.renderPage()}</main>
             <footer>
                 <span>${text.footer}</span>
@@ -116,7 +111,9 @@ class HubShell extends Page {
 function renderWeak() {
     return html`<p class="warning" role="note">
         <span aria-hidden="true">▲</span> ${text.weak}
-        <a href="/api/doctor" data-native>${text.weakDetails}</a>
+        ${currentUser()?.isAdmin
+            ? html`<a href="/api/doctor" data-native>${text.weakDetails}</a>`
+            : nothing}
     </p>`;
 }
 

@@ -20,11 +20,15 @@ export function go(path: string, replace = false): void {
 
 let user: User | null = null;
 let asking: Promise<User | null> | null = null;
+let weak = false;
 
 export function whoami(): Promise<User | null> {
     if (asking) return asking;
     const mine = api.session().then(
-        (answer) => answer.user,
+        (answer) => {
+            weak = answer.weak_sandbox;
+            return answer.user;
+        },
         () => null,
     );
     asking = mine;
@@ -34,6 +38,9 @@ export function whoami(): Promise<User | null> {
 }
 
 export const currentUser = () => user;
+
+/** Known when whoami() has its answer. */
+export const hasWeakSandbox = () => weak;
 
 export function setUser(next: User | null): void {
     user = next;

@@ -229,7 +229,7 @@ test('the API tab shows endpoints with code that names them', options, () =>
 
 test('a server with a weak sandbox says so on every page', options, () =>
     visit(async (page, stub) => {
-        stub.doctor = { version: '0.1.0', weak_sandbox: true, checks: [] };
+        stub.isWeak = true;
         await page.goto('/');
         await page.getByText('incomplete isolation').waitFor();
         await shot(page, 'weak');

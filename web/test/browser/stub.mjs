@@ -175,7 +175,6 @@ export class Stub {
         if (key === 'GET /api/session') return this.session(answer);
         if (key === 'POST /api/login') return this.login(request, answer);
         if (key === 'POST /api/logout') return (this.user = null), this.json(answer, 204);
-        if (key === 'GET /api/doctor') return this.json(answer, 200, this.doctor ?? { version: '0.1.0', weak_sandbox: false, checks: [] });
         if (key === 'GET /api/spaces') return this.list(answer, url);
         const [, , , owner, name, ...rest] = pathname.split('/');
         const space = this.find(`${owner}/${name}`);
@@ -184,7 +183,10 @@ export class Stub {
     }
 
     session(answer) {
-        this.json(answer, 200, { user: this.user ? { name: this.user, isAdmin: false } : null });
+        this.json(answer, 200, {
+            user: this.user ? { name: this.user, isAdmin: false } : null,
+            weak_sandbox: this.isWeak === true,
+        });
     }
 
     login(request, answer) {
