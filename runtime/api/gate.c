@@ -173,7 +173,7 @@ bool sp_gate_take_try(struct sp_exchange *ex)
     if (!sp_address_parse(sp_slice_str(sp_exchange_peer(ex)), &peer) ||
         sp_tries_take(daemon->tries, &peer, max, sp_clock_mono_ms(), &wait_ms))
         return true;
-    (void)snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)(wait_ms / 1000 + 1));
+    (void)snprintf(seconds, sizeof(seconds), "%u", (unsigned)(wait_ms / 1000) + 1);
     sp_reply_header(ex, "Retry-After", seconds);
     sp_reply_problem(ex, 429, "limit",
                      "too many wrong tokens came from your address: try again in %s s "

@@ -28,6 +28,13 @@ class UnitFile(unittest.TestCase):
         leaf = re.search(r'SP_CGROUP_OWN_LEAF "(\w+)"', read("sandbox/cgroup-internal.h")).group(1)
         self.assertEqual(self.values("DelegateSubgroup"), [leaf])
 
+    def test_a_stop_has_the_time_that_the_default_settings_give_it(self):
+        table = read("runtime/config_table.c")
+        given = [int(re.search(r'\{"%s", SP_CONFIG_DURATION, "(\d+)s"' % name, table).group(1))
+                 for name in ("drain", "space.stop_grace")]
+        self.assertGreater(int(self.values("TimeoutStopSec")[0]), sum(given))
+        self.assertIn("`drain` (%ds) and `space.stop_grace` (%ds)" % tuple(given), self.unit)
+
     def test_a_wrong_configuration_is_not_tried_again(self):
         self.assertEqual(self.values("RestartPreventExitStatus"),
                          re.findall(r"^#define EXIT_USAGE +(\d+)", read("runtime/main.c"), re.MULTILINE))
