@@ -57,6 +57,10 @@ extern const struct sp_cli_option sp_cli_global_options[];
 /* The whole program. Returns the exit code. */
 int sp_cli_main(int argc, char **argv);
 
+/* run.c: "spaces: deploy me/x: what happened" on stderr; subject may be NULL. Returns the exit
+ * code. */
+int sp_cli_report(const char *command, const char *subject, const struct sp_error *err);
+
 /* args.c */
 const struct sp_cli_command *sp_cli_find(const char *name);
 /* The command that argv[0..] begins with; sets how many words its name took. */

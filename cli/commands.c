@@ -19,6 +19,7 @@ static const struct sp_cli_option deploy_options[] = {
     {0, "private", NULL, "a new Space is yours alone"},
     {0, "public", NULL, "a new Space is for everybody (the default)"},
     {'w', "wait", NULL, "wait until the new version is RUNNING; fail with its reason otherwise"},
+    {0, "watch", NULL, "deploy again whenever a file is saved, until Ctrl-C"},
     {'m', "message", "TEXT", "what changed"},
     END_OF_OPTIONS,
 };
@@ -70,9 +71,14 @@ static const struct sp_cli_option help_options[] = {
 const struct sp_cli_command sp_cli_commands[] = {
     {"deploy", "DIR [OWNER/NAME]", "store a folder as the Space's new version and start it",
      "Without OWNER/NAME it is your own Space with the folder's name.\n"
-     "Left out are .git, __pycache__, .venv, node_modules and *.pyc. A symbolic link is refused: "
+     "Left out are .git, __pycache__, .venv, node_modules, *.pyc and what editors lay beside a "
+     "file "
+     "(*~, .*.swp, .#*, #*#). A symbolic link is refused: "
      "what it points to would be another thing on the host.\n"
-     "A version that does not start leaves the one before serving.",
+     "A version that does not start leaves the one before serving.\n"
+     "--watch says what became of each save: that it runs, or why not. A save while another is "
+     "still starting "
+     "takes its place.",
      true, sp_cli_cmd_deploy, deploy_options},
     {"ls", "", "list the Spaces that you may see", NULL, true, sp_cli_cmd_ls, ls_options},
     {"show", "OWNER/NAME", "show a Space: stage, version, limits, usage, addresses", NULL, true,

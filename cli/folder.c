@@ -11,10 +11,19 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define DEPTH_MAX 32
 #define FILES_MAX 100000
 
-static bool is_left_out(const char *name)
+/* Copies and locks that lie beside a file while it is edited: vi's, Emacs' and everybody's. */
+static bool is_of_an_editor(const char *name)
+{
+    struct sp_slice slice = sp_slice_str(name);
+
+    return sp_slice_ends(slice, "~") || (*name == '#' && sp_slice_ends(slice, "#")) ||
+           strncmp(name, ".#", 2) == 0 ||
+           (*name == '.' && (sp_slice_ends(slice, ".swp") || sp_slice_ends(slice, ".swx")));
+}
+
+bool sp_cli_is_left_out(const char *name)
 {
     static const char *const names[] = {".", "..", ".git", "__pycache__", ".venv", "node_modules"};
 
@@ -22,7 +31,7 @@ static bool is_left_out(const char *name)
         if (strcmp(name, names[i]) == 0)
             return true;
     }
-    return sp_slice_ends(sp_slice_str(name), ".pyc");
+    return sp_slice_ends(sp_slice_str(name), ".pyc") || is_of_an_editor(name);
 }
 
 static void add_file(struct sp_cli_folder *folder, const char *dir, const char *name, off_t size)
@@ -81,9 +90,9 @@ static int walk(struct sp_cli_folder *folder, const char *dir, const char *prefi
     __attribute__((cleanup(auto_closedir))) DIR *list = NULL;
     struct dirent *entry;
 
-    if (depth > DEPTH_MAX)
+    if (depth > SP_CLI_FOLDER_DEPTH_MAX)
         return sp_error_set(err, SP_ERR_LIMIT, 0, "'%s' is over %d folders deep", prefix,
-                            DEPTH_MAX);
+                            SP_CLI_FOLDER_DEPTH_MAX);
     list = opendir(path);
     if (!list)
         return sp_error_set(err, errno == ENOENT ? SP_ERR_NOT_FOUND : SP_ERR_INVALID, -errno,
@@ -92,7 +101,7 @@ static int walk(struct sp_cli_folder *folder, const char *dir, const char *prefi
         SP_AUTO_FREE char *name = NULL;
         int r;
 
-        if (is_left_out(entry->d_name))
+        if (sp_cli_is_left_out(entry->d_name))
             continue;
         name = sp_asprintf("%s%s", prefix, entry->d_name);
         r = take_entry(folder, dir, name, depth, err);

@@ -61,17 +61,19 @@ static const char *subject_of(const struct sp_cli_command *command, const struct
     return NULL;
 }
 
-/* "spaces: deploy me/x: what happened" */
+int sp_cli_report(const char *command, const char *subject, const struct sp_error *err)
+{
+    (void)fflush(stdout);
+    sp_cli_progress_end();
+    fprintf(stderr, "spaces: %s%s%s: %s\n", command, subject ? " " : "", subject ? subject : "",
+            err->msg);
+    return sp_err_kind_to_exit(err->kind);
+}
+
 static int report(const struct sp_cli_command *command, const struct sp_cli_args *args,
                   const struct sp_error *err)
 {
-    const char *subject = subject_of(command, args);
-
-    (void)fflush(stdout);
-    sp_cli_progress_end();
-    fprintf(stderr, "spaces: %s%s%s: %s\n", command->name, subject ? " " : "",
-            subject ? subject : "", err->msg);
-    return sp_err_kind_to_exit(err->kind);
+    return sp_cli_report(command->name, subject_of(command, args), err);
 }
 
 /* A closed pipe (`| head`) is nobody's mistake: the program ends as one that knows nothing of it.

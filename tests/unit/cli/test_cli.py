@@ -528,7 +528,7 @@ class Table(Base):
     def test_bash_completes_commands_second_words_options_and_choices(self):
         self.assertEqual(self.complete("spaces", "de"), ["deploy", "delete"])
         self.assertEqual(self.complete("spaces", "user", ""), ["add", "ls"])
-        self.assertEqual(self.complete("spaces", "deploy", "--w"), ["--wait"])
+        self.assertEqual(self.complete("spaces", "deploy", "--w"), ["--wait", "--watch"])
         self.assertEqual(self.complete("spaces", "queue", "show", "--o"), ["--output"])
         self.assertEqual(self.complete("spaces", "completion", "z"), ["zsh"])
 
