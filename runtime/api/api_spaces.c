@@ -410,6 +410,11 @@ void sp_api_space_duplicate(struct sp_exchange *ex)
         sp_reply_problem(ex, 403, "denied", "you cannot make a Space for %s", owner);
         return;
     }
+    if (!version->snapshot[0]) {
+        sp_reply_problem(ex, 409, "conflict", "%s/%s has no version to copy: %s", source->owner,
+                         source->name, source->reason);
+        return;
+    }
     if (sp_spaces_by_name(&sp_daemon_of(ex)->spaces, owner, name)) {
         reply_taken(ex, owner, name);
         return;

@@ -277,6 +277,10 @@ static void tell_start(struct sp_space *space)
 
 static void step_wanted(struct sp_space *space)
 {
+    if (space->broken[0]) {
+        set_stage(space, SP_STAGE_RUNTIME_ERROR, space->broken);
+        return;
+    }
     if (space->paused) {
         set_stage(space, SP_STAGE_PAUSED, "paused by its owner");
         return;

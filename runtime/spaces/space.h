@@ -60,6 +60,7 @@ struct sp_space {
     /* --- of this life of the daemon --- */
     struct sp_spaces *all;
     struct sp_list node; /* in sp_spaces, newest first */
+    char broken[512];    /* why it neither runs nor changes in this life, as a sentence, or "" */
     enum sp_stage stage;
     char reason[512];
     int64_t since_ms;

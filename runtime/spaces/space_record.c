@@ -109,12 +109,15 @@ static bool failure_from_json(const json_t *obj, struct sp_failure *ret)
 int sp_space_from_record(const char *json, size_t len, struct sp_space *ret, struct sp_error *err)
 {
     SP_AUTO_JSON json_t *doc = NULL;
+    int64_t v = 1;
+    json_t *env;
     int r = sp_json_parse(sp_slice(json, len), &doc, err);
 
     if (r < 0)
         return r;
+    env = json_object_get(doc, "env");
     if (!COPY(doc, "owner", ret->owner) || !COPY(doc, "name", ret->name) ||
-        !COPY(doc, "origin", ret->origin) ||
+        sp_json_get_int(doc, "v", 1, 1, &v, NULL) < 0 || !COPY(doc, "origin", ret->origin) ||
         sp_json_get_bool(doc, "private", &ret->is_private, NULL) < 0 ||
         sp_json_get_bool(doc, "paused", &ret->paused, NULL) < 0 ||
         !get_time(doc, "created_ms", &ret->created_ms) ||
@@ -122,10 +125,11 @@ int sp_space_from_record(const char *json, size_t len, struct sp_space *ret, str
         !version_from_json(json_object_get(doc, "current"), &ret->current) ||
         !version_from_json(json_object_get(doc, "candidate"), &ret->candidate) ||
         !failure_from_json(json_object_get(doc, "failure"), &ret->failure) ||
-        !sp_resources_from_record(json_object_get(doc, "resources"), &ret->resources))
-        return sp_error_set(err, SP_ERR_INTERNAL, 0,
-                            "a stored Space has a field that cannot be read");
-    if (json_is_object(json_object_get(doc, "env")))
-        ret->env = json_incref(json_object_get(doc, "env"));
+        !sp_resources_from_record(json_object_get(doc, "resources"), &ret->resources) ||
+        (env && !json_is_object(env)) || !ret->owner[0] || !ret->name[0] ||
+        (!ret->current.snapshot[0] && !ret->candidate.snapshot[0]))
+        return sp_error_set(err, SP_ERR_INTERNAL, 0, "a field is missing or not as it should be");
+    if (env)
+        ret->env = json_incref(env);
     return 0;
 }

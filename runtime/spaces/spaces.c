@@ -1,4 +1,4 @@
-/* All Spaces of this host: found, loaded, stopped, freed. */
+/* All Spaces of this host: found, started, stopped, freed. */
 #include "runtime/spaces/spaces-internal.h"
 
 #include <ctype.h>
@@ -6,13 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "base/mem.h"
 #include "runtime/app/app.h"
 #include "runtime/state/snapshot.h"
-#include "runtime/state/store.h"
-
-#define LOAD_PAGE 256 /* records, of at most 256 KiB each */
 
 /* --- finding ---------------------------------------------------------------------------------- */
 
@@ -63,86 +59,13 @@ void sp_spaces_forget(struct sp_space *space)
     sp_list_remove(&space->node);
 }
 
-/* --- loading ---------------------------------------------------------------------------------- */
-
-struct load {
-    struct sp_spaces *all;
-    void (*ready)(void *arg, const struct sp_error *err);
-    void *arg;
-};
-
-static int take_up(struct sp_spaces *all, const struct sp_store_kv *kv, struct sp_error *err)
-{
-    struct sp_space *space = sp_new0(struct sp_space);
-    int r;
-
-    space->id = strtoull(kv->key + strlen(KEY_SPACES), NULL, 16);
-    r = sp_space_from_record(kv->value.ptr, kv->value.len, space, err);
-    if (r == 0)
-        r = sp_spaces_make_folders(space->id, err);
-    if (r < 0) {
-        json_decref(space->env);
-        free(space);
-        return sp_error_wrap(err, "load Space '%s'", kv->key);
-    }
-    sp_spaces_add(all, space);
-    return 0;
-}
-
-static void on_loaded(void *arg, const struct sp_error *err, const struct sp_store_range *range);
-
-/* The records after `after`, a page at a time: many Spaces must not be in memory twice. */
-static void load_page(struct load *load, const char *after)
-{
-    struct sp_error err = {0};
-    int r =
-        sp_store_range_after(load->all->store, KEY_SPACES, after, LOAD_PAGE, on_loaded, load, &err);
-
-    if (r < 0)
-        on_loaded(load, &err, NULL);
-}
-
-static void on_loaded(void *arg, const struct sp_error *err, const struct sp_store_range *range)
-{
-    struct load *load = arg;
-    struct sp_error own = {0};
-
-    for (size_t i = 0; !err && i < range->count; i++)
-        if (take_up(load->all, &range->kvs[i], &own) < 0)
-            err = &own;
-    if (!err && range->more) {
-        load_page(load, range->kvs[range->count - 1].key);
-        return;
-    }
-    if (!err)
-        sp_spaces_sweep(load->all);
-    load->ready(load->arg, err);
-    free(load);
-}
-
-void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct sp_error *err),
-                    void *arg)
-{
-    struct load *load = sp_new0(struct load);
-
-    sp_list_init(&all->list);
-    sp_map_init(&all->by_id);
-    sp_map_init(&all->by_name);
-    sp_map_init(&all->pinned);
-    sp_list_init(&all->creating);
-    sp_list_init(&all->waiting);
-    sp_trash_init(&all->trash, all->loop);
-    *load = (struct load){all, ready, arg};
-    load_page(load, "");
-}
+/* --- starting and stopping, and the end of deleted ones --------------------------------------- */
 
 void sp_spaces_start(struct sp_spaces *all)
 {
     SP_LIST_EACH (space, &all->list, struct sp_space, node)
         sp_space_step(space, SP_SPACE_WANTED, SP_STAGE_COUNT, "");
 }
-
-/* --- stopping, and the end of deleted ones ---------------------------------------------------- */
 
 static void on_deleted(struct sp_space *space)
 {
@@ -229,5 +152,6 @@ void sp_spaces_free(struct sp_spaces *all, void (*freed)(void *arg), void *arg)
     sp_map_done(&all->by_id);
     sp_map_done(&all->by_name);
     sp_map_done(&all->pinned);
+    sp_map_done(&all->lost);
     count_down();
 }

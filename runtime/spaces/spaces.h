@@ -31,6 +31,7 @@ struct sp_spaces {
     struct sp_list list; /* newest first */
     struct sp_map by_id;
     struct sp_map by_name; /* "owner/name" in lower case: ids are matched without regard to case */
+    struct sp_map lost;    /* ids of records that cannot be read and that no name leads to */
     struct sp_list creating; /* changes that make a Space and are not stored yet */
     struct sp_map pinned;    /* snapshot -> how many deploys are about to refer to it */
     struct sp_list waiting;  /* starts that wait for room or a GPU: first come, first served */
@@ -46,7 +47,11 @@ struct sp_spaces {
 #define SP_DIR_LOGS      "logs"
 #define SP_DIR_DATA      "data" /* the launcher makes it, with root's images in it */
 
-/* Reads every record, sweeps snapshots and files that nobody refers to, then calls `ready` once. */
+/*
+ * Reads every record, sweeps snapshots and files that nobody refers to, then calls `ready` once. A
+ * record that cannot be read is logged and its Space is `broken`; as long as there is one, every
+ * snapshot counts as referred to.
+ */
 void sp_spaces_load(struct sp_spaces *all, void (*ready)(void *arg, const struct sp_error *err),
                     void *arg);
 /* Starts every Space that should run; after load, when the launcher answers. */

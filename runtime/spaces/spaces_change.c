@@ -194,19 +194,26 @@ static void on_changed(void *arg, const struct sp_error *err, bool succeeded, ui
     change.done(change.arg, NULL, space);
 }
 
-/* Refuses a change of a Space while another is being stored: each is built from the record as it
- * is. */
+/*
+ * Refuses a change of a Space while another is being stored: each is built from the record as it
+ * is. Of a broken one nobody has it: it can be deleted.
+ */
 static bool begin(struct change *change, struct sp_space *space)
 {
     struct sp_error err = {0};
+    bool is_broken = space->broken[0] && !change->remove;
 
-    if (!space->changing) {
+    if (!space->changing && !is_broken) {
         space->changing = true;
         return true;
     }
-    (void)sp_error_set(&err, SP_ERR_CONFLICT, 0,
-                       "another change of '%s/%s' is being stored, try again", space->owner,
-                       space->name);
+    if (is_broken)
+        (void)sp_error_set(&err, SP_ERR_CONFLICT, 0, "'%s/%s' cannot be changed: %s", space->owner,
+                           space->name, space->broken);
+    else
+        (void)sp_error_set(&err, SP_ERR_CONFLICT, 0,
+                           "another change of '%s/%s' is being stored, try again", space->owner,
+                           space->name);
     change->done(change->arg, &err, NULL);
     sp_spaces_unpin(change->all, change->pinned);
     json_decref(change->env);

@@ -31,10 +31,18 @@ static bool is_used(void *arg, const char *snapshot)
     if (sp_map_get(&all->pinned, sp_slice_str(snapshot)) ||
         sp_instances_use(&all->instances, snapshot))
         return true;
+    if (all->lost.count)
+        return true; /* nobody knows what it refers to */
     SP_LIST_EACH (space, &all->list, struct sp_space, node)
-        if (refers(space, snapshot))
+        if (space->broken[0] || refers(space, snapshot))
             return true;
     return false;
+}
+
+/* Somebody's: what lies under this id is not for the sweep. */
+static bool is_taken(struct sp_spaces *all, uint64_t id)
+{
+    return sp_spaces_by_id(all, id) || sp_map_get_u64(&all->lost, id);
 }
 
 void sp_spaces_drop_snapshot(struct sp_spaces *all, const char *snapshot)
@@ -69,9 +77,9 @@ void sp_spaces_unpin(struct sp_spaces *all, const char *snapshot)
 void sp_spaces_base_used_by(const struct sp_spaces *all, const char *name, const char *digest,
                             char *ret, size_t size)
 {
-    ret[0] = '\0';
+    (void)snprintf(ret, size, "%s", all->lost.count ? "a Space whose record cannot be read" : "");
     SP_LIST_EACH (space, &all->list, struct sp_space, node) {
-        if (strcmp(space->current.card.base, name) != 0 &&
+        if (!space->broken[0] && strcmp(space->current.card.base, name) != 0 &&
             strcmp(space->candidate.card.base, name) != 0)
             continue;
         (void)snprintf(ret, size, "%s/%s", space->owner, space->name);
@@ -132,7 +140,7 @@ static void sweep_folders(struct sp_spaces *all, const char *dir)
     while (entries && (entry = readdir(entries))) {
         uint64_t id = strtoull(entry->d_name, NULL, 16);
 
-        if (strlen(entry->d_name) == 16 && id && !sp_spaces_by_id(all, id))
+        if (strlen(entry->d_name) == 16 && id && !is_taken(all, id))
             sp_spaces_remove_folders(all, id);
     }
     if (entries)
@@ -162,7 +170,7 @@ static void sweep_data(struct sp_spaces *all)
     while (entries && (entry = readdir(entries))) {
         uint64_t id = data_of(entry->d_name);
 
-        if (id && !sp_spaces_by_id(all, id))
+        if (id && !is_taken(all, id))
             sp_spaces_remove_data(id);
     }
     if (entries)
