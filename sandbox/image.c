@@ -20,6 +20,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "sandbox/image_grow.h"
+#include "sandbox/image_super.h"
 #include "sandbox/image_tools.h"
 
 #define FREE_WAIT_MS  15000 /* for the sandbox before to let go of an image that must grow */
@@ -42,7 +44,7 @@ static int open_image(const struct sp_image *image, const char *name, int *ret_f
     return 0;
 }
 
-static bool is_ours_alone(const struct stat *st)
+bool sp_image_is_roots(const struct stat *st)
 {
     return S_ISREG(st->st_mode) && st->st_uid == 0 && st->st_nlink == 1 && !(st->st_mode & 0077);
 }
@@ -69,14 +71,23 @@ static int open_fresh(const struct sp_image *image, const char *fresh, struct sp
         is_named = fstat(fd, &st) == 0 &&
                    fstatat(image->folder_fd, fresh, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
                    named.st_ino == st.st_ino && named.st_dev == st.st_dev;
-        if (is_locked && is_named && is_ours_alone(&st))
+        if (is_locked && is_named && sp_image_is_roots(&st))
             return fd;
-        if (is_named && !is_ours_alone(&st))
+        if (is_named && !sp_image_is_roots(&st))
             (void)unlinkat(image->folder_fd, fresh, 0);
         (void)close(fd);
         (void)usleep(FREE_POLL_US);
     }
     return sp_error_set(err, SP_ERR_INTERNAL, -errno, "make the image");
+}
+
+int sp_image_sync_folder(const struct sp_image *image, struct sp_error *err)
+{
+    SP_AUTO_FD int fd = openat(image->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "sync the image's folder");
+    return 0;
 }
 
 /* Under another name until it is whole. */
@@ -104,12 +115,12 @@ static int make_image(const struct sp_image *image, const char *name, struct sp_
         r = sp_error_set(err, SP_ERR_INTERNAL, -errno, "put the image in place");
     if (r < 0)
         (void)unlinkat(image->folder_fd, fresh, 0);
-    return r;
+    return r < 0 ? r : sp_image_sync_folder(image, err);
 }
 
 static int check_image(const struct sp_image *image, const struct stat *st, struct sp_error *err)
 {
-    if (!is_ours_alone(st))
+    if (!sp_image_is_roots(st))
         return sp_error_set(err, SP_ERR_DENIED, 0,
                             "its image is not a file of root's alone: what the daemon could have "
                             "written is not mounted");
@@ -258,9 +269,25 @@ static int give_ids(int mount_fd, int idmap_fd, struct sp_error *err)
     return 0;
 }
 
+/* Nobody else has it: what was cut short is put right, and it gets the size that it should have. */
+static int make_whole(const struct sp_image *image, int fd, struct sp_error *err)
+{
+    struct stat st;
+    int r = sp_image_recover(image, fd, err);
+
+    if (r < 0)
+        return r;
+    if (fstat(fd, &st) < 0)
+        return sp_error_set(err, SP_ERR_INTERNAL, -errno, "look at the image");
+    if ((uint64_t)st.st_size < image->bytes || sp_image_super_is_short(fd, image->bytes))
+        return sp_image_grow(image, fd, err);
+    return sp_image_check_fs(image, fd, err);
+}
+
 /*
  * An open loop device of the image: the one that has it, or a new one. An image that must grow
- * waits until no sandbox has it.
+ * waits until no sandbox has it; one that
+ * was cut short at it is grown to the end.
  */
 static int get_loop(const struct sp_image *image, int fd, int *ret_loop, struct sp_error *err)
 {
@@ -277,15 +304,15 @@ static int get_loop(const struct sp_image *image, int fd, int *ret_loop, struct 
         if (r < 0)
             return r;
         if (is_ours) {
-            r = (uint64_t)st.st_size < image->bytes ? sp_image_grow_fs(image, fd, err)
-                                                    : sp_image_check_fs(image, fd, err);
+            r = make_whole(image, fd, err);
             return r < 0 ? r : attach(image, fd, ret_loop, err);
         }
         if ((uint64_t)st.st_size == image->bytes && (*ret_loop = find_attached(&st)) >= 0)
             return 0;
         if (sp_clock_mono_ms() > end)
             return sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
-                                "another sandbox has it and does not let go");
+                                "it can grow when no other sandbox of the Space has it, and one "
+                                "still ends its calls: restart the Space when they are over");
         (void)usleep(FREE_POLL_US);
     }
 }

@@ -12,10 +12,12 @@
 #ifndef SP_SANDBOX_IMAGE_H
 #define SP_SANDBOX_IMAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct sp_error;
+struct stat;
 
 struct sp_image {
     int folder_fd;   /* data/ of the state folder */
@@ -35,5 +37,10 @@ struct sp_image {
 int sp_image_possible(struct sp_error *err);
 /* Makes or grows the image where needed; *ret_fd is a detached mount, nosuid and nodev. */
 int sp_image_mount(const struct sp_image *image, int *ret_fd, struct sp_error *err);
+
+/* For image_grow.c. A regular file with one name that nobody but root can have written. */
+bool sp_image_is_roots(const struct stat *st);
+/* After a power cut the names in it are as they are now. */
+int sp_image_sync_folder(const struct sp_image *image, struct sp_error *err);
 
 #endif

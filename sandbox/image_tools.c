@@ -19,6 +19,12 @@
 #define FSCK_LEFT  4 /* errors that it did not repair */
 #define FSCK_BROKE 8 /* it could not go on; also: this is no file system */
 
+/* A place in an argv that is to name an open file. */
+struct place {
+    size_t at;
+    int fd;
+};
+
 static const char *find_tool(const char *name, char *ret, size_t size)
 {
     static const char *const folders[] = {"/usr/sbin", "/sbin"};
@@ -33,7 +39,7 @@ static const char *find_tool(const char *name, char *ret, size_t size)
 
 int sp_image_tools_found(struct sp_error *err)
 {
-    static const char *const names[] = {"mkfs.ext4", "e2fsck", "resize2fs"};
+    static const char *const names[] = {"mkfs.ext4", "e2fsck", "resize2fs", "e2undo"};
     char path[64];
 
     for (size_t i = 0; i < SP_LEN(names); i++)
@@ -43,11 +49,17 @@ int sp_image_tools_found(struct sp_error *err)
     return 0;
 }
 
-/* argv ends with a place for the image's name, then NULL. Returns the exit status. */
-static int run(int fd, const char **argv, size_t n, struct sp_error *err)
+/* The name of an open file for a program that inherits it: without O_CLOEXEC. */
+static void name_fd(int fd, char *ret, size_t size)
+{
+    (void)snprintf(ret, size, "/proc/self/fd/%d", dup(fd));
+}
+
+/* Returns the exit status. */
+static int run(const char **argv, const struct place *places, size_t n, struct sp_error *err)
 {
     static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", NULL};
-    char tool[64], name[32];
+    char tool[64], names[2][32];
     int status = 0;
     pid_t pid;
 
@@ -60,9 +72,10 @@ static int run(int fd, const char **argv, size_t n, struct sp_error *err)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (int i = 0; i <= 2; i++)
             (void)dup2(null_fd, i);
-        fd = dup(fd); /* without O_CLOEXEC */
-        (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-        argv[n] = name;
+        for (size_t i = 0; i < n; i++) {
+            name_fd(places[i].fd, names[i], sizeof(names[i]));
+            argv[places[i].at] = names[i];
+        }
         (void)execve(tool, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
         _exit(127);
     }
@@ -102,7 +115,7 @@ int sp_image_make_fs(const struct sp_image *image, int fd, struct sp_error *err)
                           NULL};
 
     (void)snprintf(count, sizeof(count), "%llu", (unsigned long long)inodes + NODES_OF_OURS);
-    return only_0(argv[0], run(fd, argv, SP_LEN(argv) - 2, err), err);
+    return only_0(argv[0], run(argv, &(struct place){SP_LEN(argv) - 2, fd}, 1, err), err);
 }
 
 int sp_image_damaged(const struct sp_image *image, const char *why, struct sp_error *err)
@@ -120,7 +133,7 @@ int sp_image_damaged(const struct sp_image *image, const char *why, struct sp_er
 static int check(const struct sp_image *image, int fd, const char *depth, struct sp_error *err)
 {
     const char *argv[] = {"e2fsck", depth, NULL, NULL};
-    int status = run(fd, argv, SP_LEN(argv) - 2, err);
+    int status = run(argv, &(struct place){SP_LEN(argv) - 2, fd}, 1, err);
     char why[32];
 
     if (status < 0)
@@ -138,12 +151,23 @@ int sp_image_check_fs(const struct sp_image *image, int fd, struct sp_error *err
     return check(image, fd, "-p", err);
 }
 
-int sp_image_grow_fs(const struct sp_image *image, int fd, struct sp_error *err)
+int sp_image_check_all(const struct sp_image *image, int fd, struct sp_error *err)
 {
-    const char *resize[] = {"resize2fs", NULL, NULL};
-    int r = check(image, fd, "-fp", err); /* resize2fs wants it deep */
+    return check(image, fd, "-fp", err);
+}
 
-    if (r == 0 && ftruncate(fd, (off_t)image->bytes) < 0)
-        r = sp_error_set(err, SP_ERR_LIMIT, -errno, "make the image larger");
-    return r == 0 ? only_0(resize[0], run(fd, resize, SP_LEN(resize) - 2, err), err) : r;
+int sp_image_resize_fs(int fd, int undo_fd, struct sp_error *err)
+{
+    const char *argv[] = {"resize2fs", "-z", NULL, NULL, NULL};
+    const struct place places[] = {{2, undo_fd}, {3, fd}};
+
+    return only_0(argv[0], run(argv, places, SP_LEN(places), err), err);
+}
+
+int sp_image_undo_fs(int fd, int undo_fd, struct sp_error *err)
+{
+    const char *argv[] = {"e2undo", NULL, NULL, NULL};
+    const struct place places[] = {{1, undo_fd}, {2, fd}};
+
+    return only_0(argv[0], run(argv, places, SP_LEN(places), err), err);
 }

@@ -19,8 +19,12 @@ int sp_image_make_fs(const struct sp_image *image, int fd, struct sp_error *err)
  * says so.
  */
 int sp_image_check_fs(const struct sp_image *image, int fd, struct sp_error *err);
-/* The file to image->bytes, and its file system with it. */
-int sp_image_grow_fs(const struct sp_image *image, int fd, struct sp_error *err);
+/* The same, but it looks deep whatever the file system says; resize2fs wants that. */
+int sp_image_check_all(const struct sp_image *image, int fd, struct sp_error *err);
+/* The file system to the end of the file. What it overwrites goes to the other file first. */
+int sp_image_resize_fs(int fd, int undo_fd, struct sp_error *err);
+/* Puts back what a resize that did not come to its end has overwritten. */
+int sp_image_undo_fs(int fd, int undo_fd, struct sp_error *err);
 
 /* The sentence for its Space: what, why, and what to do. Returns the error. */
 int sp_image_damaged(const struct sp_image *image, const char *why, struct sp_error *err);

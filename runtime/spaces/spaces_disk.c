@@ -106,18 +106,27 @@ int sp_spaces_make_folders(uint64_t id, struct sp_error *err)
 static const struct {
     const char *before, *after;
 } data_names[] = {
-    {"", ".img"}, {".", ".new"}, /* mkfs was at it when it was killed */
+    {"", ".img"},
+    {".", ".new"},  /* mkfs was at it when it was killed */
+    {".", ".undo"}, /* resize2fs was: its next start needs it */
 };
+
+static void remove_data(const char *name)
+{
+    SP_AUTO_FREE char *path = sp_asprintf(SP_DIR_DATA "/%s", name);
+
+    if (unlink(path) < 0 && errno != ENOENT)
+        sp_log(SP_LOG_WARN, "space.data_left", "path=%s errno=%d", path, errno);
+}
 
 void sp_spaces_remove_data(uint64_t id)
 {
-    char path[64];
+    char name[32];
 
     for (size_t i = 0; i < SP_LEN(data_names); i++) {
-        (void)snprintf(path, sizeof(path), SP_DIR_DATA "/%s%016" PRIx64 "%s", data_names[i].before,
-                       id, data_names[i].after);
-        if (unlink(path) < 0 && errno != ENOENT)
-            sp_log(SP_LOG_WARN, "space.data_left", "path=%s errno=%d", path, errno);
+        (void)snprintf(name, sizeof(name), "%s%016" PRIx64 "%s", data_names[i].before, id,
+                       data_names[i].after);
+        remove_data(name);
     }
 }
 
@@ -147,31 +156,47 @@ static void sweep_folders(struct sp_spaces *all, const char *dir)
         (void)closedir(entries);
 }
 
-/* The Space whose image this is, or will be; 0: none. */
-static uint64_t data_of(const char *name)
+/* The Space whose image this is, or belongs to; 0: none. */
+static uint64_t data_of(const char *name, bool *ret_is_new)
 {
     for (size_t i = 0; i < SP_LEN(data_names); i++) {
         size_t before = strlen(data_names[i].before);
 
         if (strlen(name) == before + 16 + strlen(data_names[i].after) &&
             strncmp(name, data_names[i].before, before) == 0 &&
-            strcmp(name + before + 16, data_names[i].after) == 0)
+            strcmp(name + before + 16, data_names[i].after) == 0) {
+            *ret_is_new = strcmp(data_names[i].after, ".new") == 0;
             return strtoull(name + before, NULL, 16);
+        }
     }
     return 0;
 }
 
-/* Images of Spaces that are no more. */
+/*
+ * An image of a Space that has storage; and all of one whose record cannot be read. Nobody makes
+ * one yet.
+ */
+static bool is_data_kept(struct sp_spaces *all, uint64_t id, bool is_new)
+{
+    const struct sp_space *space = sp_spaces_by_id(all, id);
+
+    if (!space || space->broken[0])
+        return is_taken(all, id);
+    return space->resources.storage[0] && !is_new;
+}
+
+/* Images of Spaces that are no more or have no storage any more, and such as were being made. */
 static void sweep_data(struct sp_spaces *all)
 {
     DIR *entries = opendir(SP_DIR_DATA);
     struct dirent *entry;
 
     while (entries && (entry = readdir(entries))) {
-        uint64_t id = data_of(entry->d_name);
+        bool is_new = false;
+        uint64_t id = data_of(entry->d_name, &is_new);
 
-        if (id && !is_taken(all, id))
-            sp_spaces_remove_data(id);
+        if (id && !is_data_kept(all, id, is_new))
+            remove_data(entry->d_name);
     }
     if (entries)
         (void)closedir(entries);

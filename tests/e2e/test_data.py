@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -182,6 +183,58 @@ class Life(Case):
         box = self.l.sandbox(data=2 * SIZE)
         self.assertEqual(self.python(box, "print(open('/data/kept').read())"), (0, "of old"))
 
+    def test_a_growth_that_was_cut_short_is_finished_by_the_next_start(self):
+        for size in (SIZE, 256 * MIB):  # within its only group, and at the end of a group
+            with self.subTest(size=size):
+                box = self.l.sandbox(space=size, data=size)
+                self.python(box, "open('/data/kept', 'w').write('of old')")
+                self.l.stop(box)
+                wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+                os.truncate(self.image(size), 2 * size)  # what is there when resize2fs was about to come
+                box = self.l.sandbox(space=size, data=2 * size)
+                code = "import os\nv = os.statvfs('/data')\nprint(open('/data/kept').read(), v.f_blocks * v.f_frsize > %d)"
+                self.assertEqual(self.python(box, code % size), (0, "of old True"))
+                self.l.stop(box)
+                wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+
+    def test_a_growth_that_was_killed_half_done_is_put_back_and_done_again(self):
+        big = 1 << 40
+        box = self.l.sandbox(data=10 << 30)
+        self.python(box, "open('/data/kept', 'w').write('of old')")
+        self.l.stop(box)
+        wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+        undo = os.path.join(self.l.state, "data", ".%016x.undo" % 7)
+        self.l.send(launch.SANDBOX_START, body=self.l.start_body(data=big), sandbox=self.l.next_id + 1)
+        wait_until(lambda: os.path.exists(undo) and os.stat(undo).st_size > MIB, "resize2fs to be at it")
+        self.l.process.send_signal(signal.SIGKILL)
+        self.l.process.wait()
+        self.l.sock.close()
+        self.assertTrue(os.path.exists(undo))
+        self.l.events.clear()
+        self.l.start()
+        self.l.hello()
+        box = self.l.sandbox(data=big)
+        code = "import os\nv = os.statvfs('/data')\nprint(open('/data/kept').read(), v.f_blocks * v.f_frsize > %d)"
+        self.assertEqual(self.python(box, code % (big * 9 // 10)), (0, "of old True"))
+        self.assertFalse(os.path.exists(undo))
+
+    def test_a_size_that_ext4_cannot_use_to_the_end_is_whole(self):
+        size = 128 * MIB + MIB  # its last group would hold its tables only
+        for attempt in range(2):
+            box = self.l.sandbox(data=size)
+            self.l.stop(box)
+            wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+            self.assertEqual(os.stat(self.image()).st_size, size)
+            if attempt == 0:
+                with open(self.image(), "rb") as file:
+                    file.seek(1024)
+                    super_block = file.read(1024)
+        with open(self.image(), "rb") as file:
+            file.seek(1024)
+            checked = file.read(1024)
+        # Last check: no e2fsck -f, which comes before each growth, was needed.
+        self.assertEqual(checked[0x40:0x44], super_block[0x40:0x44])
+
     def test_one_that_must_grow_waits_for_the_sandbox_that_has_it(self):
         first = self.l.sandbox(data=SIZE)
         self.l.next_id += 1
@@ -223,6 +276,37 @@ class Life(Case):
         self.l.hello()
         box = self.l.sandbox(data=SIZE)
         self.assertEqual(self.python(box, "print(open('/data/kept').read())"), (0, "safe"))
+
+
+class FullDisk(Case):
+    """The state folder is on a file system of its own that is nearly full."""
+
+    def setUp(self):
+        self.disk = tempfile.mkdtemp(prefix="spaces-disk-")
+        self.addCleanup(os.rmdir, self.disk)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9m", "none", self.disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+        os.chmod(self.disk, 0o755)
+        self.l = launch.Launcher(state_parent=self.disk)
+        self.assertTrue(self.l.hello().complete)
+
+    def test_a_growth_that_fails_is_taken_back_and_the_size_before_serves_on(self):
+        # No room for so many tables; and, where there may be room, more at once than resize2fs can.
+        for space, size in ((7, 100 << 30), (8, SIZE)):
+            with self.subTest(size=size):
+                box = self.l.sandbox(space=space, data=size, data_inodes=10000)
+                self.python(box, "open('/data/kept', 'w').write('of old')")
+                self.l.stop(box)
+                wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
+                told = self.refused(space=space, data=4 << 40)
+                for words in ("it stays at %d MiB, for it cannot grow to 4194304 MiB" % (size >> 20), "resize2fs ended with"):
+                    self.assertIn(words, told)
+                self.assertEqual(os.stat(self.image(space)).st_size, size)
+                self.assertFalse(os.path.exists(os.path.join(self.l.state, "data", ".%016x.undo" % space)))
+                box = self.l.sandbox(space=space, data=size)
+                self.assertEqual(self.python(box, "print(open('/data/kept').read())"), (0, "of old"))
+                self.l.stop(box)
+                wait_until(lambda: not loops_of(self.l.state), "the loop device to go")
 
 
 class Damage(Case):

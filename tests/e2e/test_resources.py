@@ -263,7 +263,23 @@ class Storage(Case):
             self.assertIn(reply.status, (400, 403, 404), path)
             self.assertNotIn(b"root:", reply.body)
 
-    def test_an_image_that_was_being_made_goes_with_its_space(self):
+    def test_storage_that_was_deleted_just_before_a_crash_does_not_come_back(self):
+        d = self.start()
+        space = os.listdir(d.state + "/files")[0]
+        self.change(d, "storage", {"tier": "small"})
+        self.wait_running(d)
+        self.ask(d, "put", "old", "x")
+        os.link(f"{d.state}/data/{space}.img", d.state + "/saved")
+        d.cli("storage", "me/app", "none", "--yes")
+        self.wait_running(d)
+        d.kill()
+        harness.wait_for("the loop device to go", lambda: not loops_of(d.state))
+        os.rename(d.state + "/saved", f"{d.state}/data/{space}.img")  # as if the crash had come before its end
+        d.start()
+        self.wait_running(d)
+        self.assertEqual(os.listdir(d.state + "/data"), [])
+
+    def test_an_image_that_was_being_made_goes_at_the_next_start_or_with_its_space(self):
         d = self.start()
         space = os.listdir(d.state + "/files")[0]
         self.change(d, "storage", {"tier": "small"})
@@ -275,7 +291,9 @@ class Storage(Case):
         d.stop()
         d.start()
         self.wait_running(d)
-        self.assertEqual(sorted(os.listdir(d.state + "/data")), [f".{space}.new", f"{space}.img"])
+        self.assertEqual(sorted(os.listdir(d.state + "/data")), [f"{space}.img"])
+        with open(f"{d.state}/data/.{space}.new", "wb"):
+            pass
         d.cli("delete", "me/app", "--yes")
         harness.wait_for("it to go", lambda: not os.listdir(d.state + "/data"))
 
