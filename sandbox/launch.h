@@ -81,13 +81,15 @@ enum sp_launch_how {
 };
 
 /* 0 in a field means "the least that works", never "no limit". */
+#define SP_LAUNCH_DATA_INODES_MAX 100000000
+
 struct sp_launch_limits {
     uint64_t memory_bytes;     /* swap is 0 */
     uint64_t layer_bytes;      /* writable layer: home, /tmp; tmpfs, so it counts as memory too */
     uint64_t shm_bytes;        /* /dev/shm */
     uint64_t data_bytes;       /* /data, kept between starts; 0 = there is none */
     uint64_t disk_write_bytes; /* a second, to the disk of the state folder */
-    uint32_t data_inodes;
+    uint32_t data_inodes;      /* at most SP_LAUNCH_DATA_INODES_MAX */
     uint32_t layer_inodes;
     uint32_t cpu_millis; /* 1000 = one core, all the time */
     uint32_t pids;

@@ -135,7 +135,8 @@ void sp_api_space_storage(struct sp_exchange *ex)
     if (r == 0)
         r = get_text(body, "tier", &tier, &err);
     if (r == 0)
-        r = sp_resources_set_storage(sp_daemon_of(ex)->config, &next, tier, &err);
+        r = sp_resources_set_storage(sp_daemon_of(ex)->config, &next, tier,
+                                     sp_spaces_data_bytes(sp_gate_space(ex)->id), &err);
     finish(ex, r, &next, &err);
 }
 

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "runtime/config.h"
+#include "sandbox/image_tools.h"
 #include "sandbox/network_options.h"
 
 static const char *const modes[] = {
@@ -93,6 +94,16 @@ static void flavor_limits(const struct sp_config *config, const struct sp_flavor
         ret->pids = (uint32_t)flavor->pids;
 }
 
+/* 0 would let the launcher choose. */
+static uint32_t data_inodes(uint64_t bytes, uint64_t per_inode)
+{
+    uint64_t n = bytes / per_inode;
+
+    if (n > SP_LAUNCH_DATA_INODES_MAX)
+        n = SP_LAUNCH_DATA_INODES_MAX;
+    return bytes && !n ? 1 : (uint32_t)n;
+}
+
 void sp_resources_limits(const struct sp_config *config, const struct sp_resources *resources,
                          struct sp_launch_limits *ret)
 {
@@ -102,7 +113,7 @@ void sp_resources_limits(const struct sp_config *config, const struct sp_resourc
     (void)find_flavor(config, sp_resources_hardware(resources), &flavor);
     flavor_limits(config, &flavor, ret);
     ret->data_bytes = tier_bytes(config, resources->storage);
-    ret->data_inodes = (uint32_t)(ret->data_bytes / per_inode);
+    ret->data_inodes = data_inodes(ret->data_bytes, per_inode);
 }
 
 int sp_resources_fill(const struct sp_config *config, struct sp_gpu_slots *gpus,
@@ -165,18 +176,24 @@ int sp_resources_set_hardware(const struct sp_config *config, const struct sp_gp
 }
 
 int sp_resources_set_storage(const struct sp_config *config, struct sp_resources *resources,
-                             const char *tier, struct sp_error *err)
+                             const char *tier, uint64_t image_bytes, struct sp_error *err)
 {
-    uint64_t old = tier_bytes(config, resources->storage), bytes = tier_bytes(config, tier);
+    uint64_t bytes = tier_bytes(config, tier);
+    struct sp_error why = {0};
 
     if (!bytes)
         return sp_error_set(err, SP_ERR_INVALID, 0,
                             "storage '%.40s' is none of small, medium, large", tier);
-    if (bytes < old)
+    if (resources->storage[0] && bytes < image_bytes)
         return sp_error_set(err, SP_ERR_INVALID, 0,
-                            "the Space has %s storage, which is never made smaller: delete it "
-                            "first, with all that is in it",
-                            resources->storage);
+                            "the Space has %" PRIu64 " MiB of storage, which is never made "
+                            "smaller: delete it first, with all that is in it",
+                            image_bytes >> 20);
+    if (sp_image_tools_found(&why) < 0)
+        return sp_error_set(err, SP_ERR_UNAVAILABLE, 0,
+                            "this host offers no storage: %.200s; its operator can install "
+                            "e2fsprogs",
+                            why.msg);
     (void)snprintf(resources->storage, sizeof(resources->storage), "%s", tier);
     return 0;
 }

@@ -63,8 +63,9 @@ char *sp_resources_proxy(const struct sp_config *config, uint32_t network, const
 int sp_resources_set_hardware(const struct sp_config *config, const struct sp_gpu_slots *gpus,
                               struct sp_resources *resources, const char *flavor,
                               struct sp_error *err);
+/* `image_bytes`: what its image has now, whatever was chosen for it; 0 = there is none. */
 int sp_resources_set_storage(const struct sp_config *config, struct sp_resources *resources,
-                             const char *tier, struct sp_error *err);
+                             const char *tier, uint64_t image_bytes, struct sp_error *err);
 /* `allow`: names, divided by commas. */
 int sp_resources_set_network(const struct sp_config *config, struct sp_resources *resources,
                              const char *mode, const char *allow, struct sp_error *err);

@@ -207,6 +207,13 @@ static bool may_start(struct sp_space *space)
         (void)snprintf(space->waits, sizeof(space->waits), "waits for other apps to start");
         return false;
     }
+    if (space->grows && space->stopping > 0) {
+        (void)snprintf(space->waits, sizeof(space->waits),
+                       "waits for the last calls of what ran to end, for its storage grows (see "
+                       "the setting drain)");
+        return false;
+    }
+    space->grows = false;
     switch (sp_space_gpu_ask(space)) {
     case SP_SPACE_GPU_MAY_START: return true;
     case SP_SPACE_GPU_WAITS: break;

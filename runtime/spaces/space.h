@@ -73,6 +73,7 @@ struct sp_space {
     uint64_t served_since_ms; /* monotonic */
     uv_timer_t backoff;
     bool backoff_open;
+    bool grows;               /* its /data does with the next start, which must be alone */
     bool start_queued;        /* waits for what `waits` says, */
     struct sp_list wait_node; /* in sp_spaces.waiting then */
     char waits[512];

@@ -94,6 +94,9 @@ void sp_spaces_set_env(struct sp_space *space, json_t *next, sp_spaces_fn *done,
 /* `done` comes when it is stored; instances and files go after it. `space` is NULL then. */
 void sp_spaces_delete(struct sp_space *space, sp_spaces_fn *done, void *arg);
 
+/* The size of the image behind its /data; 0 = there is none. */
+uint64_t sp_spaces_data_bytes(uint64_t id);
+
 /* Who needs the base: "owner/name" of one Space, or "". */
 void sp_spaces_base_used_by(const struct sp_spaces *all, const char *name, const char *digest,
                             char *ret, size_t size);

@@ -112,6 +112,8 @@ static void apply_resources(struct sp_space *space, const struct sp_resources *n
                     sp_resources_tighten(space->all->config, &old, next);
 
     space->resources = *next;
+    if (old.storage[0] && next->storage[0] && strcmp(old.storage, next->storage) != 0)
+        space->grows = true;
     if (old.sleep_s != next->sleep_s && space->serving)
         sp_instance_set_freeze(space->serving, sp_resources_freeze_ms(space->all->config, next));
     if (old.sleep_s != next->sleep_s && space->next)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -138,6 +139,15 @@ void sp_spaces_remove_folders(struct sp_spaces *all, uint64_t id)
     sp_trash_put(&all->trash, path);
     sp_spaces_remove_data(id);
     sp_applog_erase(SP_DIR_LOGS, id);
+}
+
+uint64_t sp_spaces_data_bytes(uint64_t id)
+{
+    struct stat st;
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), SP_DIR_DATA "/%016" PRIx64 ".img", id);
+    return stat(path, &st) < 0 ? 0 : (uint64_t)st.st_size;
 }
 
 /* Folders of Spaces that are no more: a delete that was cut short by a crash. */

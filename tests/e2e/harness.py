@@ -79,9 +79,11 @@ class Reply:
 
 
 class Daemon:
-    """One spacesd; `expected_errors` are patterns of log lines that this story brings about."""
+    """One spacesd; `expected_errors` are patterns of log lines that this story brings about.
+    `wrap` are words before the command."""
 
-    def __init__(self, state=None, args=(), env=None, supervise=False):
+    def __init__(self, state=None, args=(), env=None, supervise=False, wrap=()):
+        self.wrap = list(wrap)
         self.state = state or tempfile.mkdtemp(prefix="spacesd-test-")
         self.log_path = self.state + ".log"
         self.args, self.env, self.supervise = list(args), dict(env or {}), supervise
@@ -94,7 +96,7 @@ class Daemon:
     # --- life ---------------------------------------------------------------------------------------
 
     def start(self):
-        command = [f"{BUILD}/spacesd", "--state", self.state, "--listen", "127.0.0.1:0", *self.args]
+        command = [*self.wrap, f"{BUILD}/spacesd", "--state", self.state, "--listen", "127.0.0.1:0", *self.args]
         if self.supervise:
             command.append("--supervise")
         self.log = open(self.log_path, "ab")

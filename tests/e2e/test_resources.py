@@ -8,7 +8,11 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
 
-APP = '''import errno, os, gradio as gr
+APP = '''import errno, os, time, gradio as gr
+
+def hold(n):
+    time.sleep(n)
+    return "held"
 
 def put(name, text):
     with open("/data/" + name, "w") as f:
@@ -57,6 +61,7 @@ with gr.Blocks() as demo:
     gr.Button().click(fill, None, [out, out2], api_name="fill")
     gr.Button().click(many, None, [out, out2], api_name="many")
     gr.Button().click(has_data, None, out, api_name="has_data")
+    gr.Button().click(hold, n, out, api_name="hold")
     gr.Button().click(eat, n, out, api_name="eat")
     gr.Button().click(link, t, out, api_name="link")
 demo.launch()
@@ -84,8 +89,8 @@ def loops_of(state):
 
 
 class Case(harness.Case):
-    def start(self, *args):
-        d = self.daemon(args=[a for s in (FLAVORS, *SIZES, *args) for a in ("--set", s)])
+    def start(self, *args, wrap=()):
+        d = self.daemon(args=[a for s in (FLAVORS, *SIZES, *args) for a in ("--set", s)], wrap=wrap)
         folder = os.path.join(d.state + "-app")
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "app.py"), "w", encoding="utf-8") as file:
@@ -227,6 +232,51 @@ class Storage(Case):
         reply = d.post("/api/spaces/me/app/storage", {"tier": "small"})
         self.assertEqual(reply.status, 400)
         self.assertIn("never made smaller", reply.json["error"])
+
+    def test_storage_that_grows_waits_for_the_last_calls_however_long_and_says_so(self):
+        d = self.start("drain=50s")
+        self.change(d, "storage", {"tier": "small"})
+        self.wait_running(d)
+        self.ask(d, "put", "kept", "since small")
+        call = d.post("/app/me/app/gradio_api/call/hold", {"data": [17]})  # longer than the launcher waits
+        harness.wait_for("the call to run", lambda: d.get("/api/spaces/me/app").json["queue"]["running"])
+        runtime = self.change(d, "storage", {"tier": "large"})
+        self.assertIn("waits for the last calls", runtime["reason"])
+        self.wait_running(d)
+        self.assertIn(b"held", d.get(f"/app/me/app/gradio_api/call/hold/{call.json['event_id']}").body)
+        self.assertEqual(self.ask(d, "get", "kept"), "since small")
+        self.assertEqual(os.stat(glob.glob(d.state + "/data/*.img")[0]).st_size, 64 << 20)
+
+    def test_what_the_image_has_counts_not_what_was_chosen_last(self):
+        d = self.start()
+        self.change(d, "storage", {"tier": "small"})
+        self.wait_running(d)
+        self.ask(d, "put", "kept", "since small")
+        d.cli("pause", "me/app")
+        harness.wait_for("the loop device to go", lambda: not loops_of(d.state))
+        self.change(d, "storage", {"tier": "large"})  # and it does not come to it
+        self.change(d, "storage", {"tier": "small"})
+        os.truncate(glob.glob(d.state + "/data/*.img")[0], 40 << 20)
+        reply = d.post("/api/spaces/me/app/storage", {"tier": "small"})
+        self.assertEqual(reply.status, 400)
+        self.assertIn("has 40 MiB of storage, which is never made smaller", reply.json["error"])
+        self.change(d, "storage", {"tier": "medium"})
+        d.cli("restart", "me/app", "--wait")
+        self.assertEqual(self.ask(d, "get", "kept"), "since small")
+
+    def test_storage_is_refused_where_its_tools_are_missing(self):
+        d = self.start(wrap=["unshare", "-m", "sh", "-c",
+                             'mount --bind /dev/null /usr/sbin/resize2fs && exec "$@"', "sh"])
+        reply = d.post("/api/spaces/me/app/storage", {"tier": "small"})
+        self.assertEqual(reply.status, 503)
+        self.assertIn("this host offers no storage: find resize2fs", reply.json["error"])
+        self.assertEqual((d.runtime("me/app")["stage"], d.runtime("me/app")["storage"]), ("RUNNING", None))
+
+    def test_storage_above_a_terabyte_has_as_many_files_as_the_launcher_allows(self):
+        d = self.start("storage.large=2T", "storage.bytes_per_file=4k")
+        self.assertEqual(self.change(d, "storage", {"tier": "large"})["limits"]["data_files"], 100000000)
+        self.wait_running(d)
+        self.ask(d, "put", "x", "fine")
 
     def test_storage_that_is_deleted_is_empty_when_it_comes_back(self):
         d = self.start()
