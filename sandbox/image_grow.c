@@ -81,10 +81,11 @@ int sp_image_grow(const struct sp_image *image, int fd, struct sp_error *err)
     uint64_t before;
     int r = sp_image_check_all(image, fd, err);
 
-    if (r == 0 && !sp_image_super_bytes(fd, &before))
-        r = sp_image_damaged(image, "it has no superblock", err);
-    if (r == 0)
-        r = make_undo(image, &undo_fd, err);
+    if (r < 0)
+        return r;
+    if (!sp_image_super_bytes(fd, &before))
+        return sp_image_damaged(image, "it has no superblock", err);
+    r = make_undo(image, &undo_fd, err);
     if (r < 0)
         return r;
     if (ftruncate(fd, (off_t)image->bytes) < 0)
