@@ -6,7 +6,7 @@ set -eu
 
 build="gcc make pkg-config libc6-dev libuv1-dev libjansson-dev libsqlite3-dev libsodium-dev \
 libseccomp-dev libcgroup-dev libmnl-dev libyaml-dev libcurl4-openssl-dev zlib1g-dev python3"
-tests="libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy node-llhttp wrk nginx-light \
+tests="libcmocka-dev clang libclang-rt-14-dev clang-format clang-tidy node-llhttp wrk nginx-light caddy openssl \
 bubblewrap nftables chromium fonts-dejavu-core fonts-noto-color-emoji procps iproute2 strace git curl \
 debootstrap fakeroot fakechroot skopeo e2fsprogs qemu-system-x86 linux-image-cloud-amd64 busybox-static cpio"
 

@@ -32,8 +32,8 @@ def exchange(daemon, data, timeout=30):
 class WebSocket:
     """RFC 6455, the client's side; messages are JSON."""
 
-    def __init__(self, daemon, path, headers=()):
-        self.sock = connect(daemon)
+    def __init__(self, daemon, path, headers=(), sock=None):
+        self.sock = sock or connect(daemon)
         key = base64.b64encode(os.urandom(16)).decode()
         host = urllib.parse.urlsplit(daemon.url).netloc
         head = [f"GET {path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade",

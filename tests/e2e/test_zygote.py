@@ -191,7 +191,7 @@ class Forks(Case):
             _, talk = self.fork(box, how)
             looks.append(json.loads(talk.call(
                 "__import__('json').dumps([sorted(os.environ.items()), os.getsid(0) == os.getpid(), "
-                "os.getcwd(), sorted((f, os.readlink('/proc/self/fd/' + f).split(':')[0]) for f in "
+                "os.getcwd(), sorted(os.readlink('/proc/self/fd/' + f).split(':')[0] for f in "
                 "os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + f)), __import__('sys').argv, "
                 "__import__('sys').path, __name__, __file__, "
                 "[l for l in open('/proc/self/status') if l.startswith(('Cap', 'Seccomp', 'NoNew', 'Uid', 'Sig'))]])")))
